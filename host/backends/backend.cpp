@@ -1,0 +1,142 @@
+#include "host/backends/backend.hpp"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include "host/backends/reference.hpp"
+#include "host/support/error.hpp"
+#include "host/support/text.hpp"
+
+namespace nuscan
+{
+
+namespace
+{
+
+/// The reference calculation behind the interface of backends.
+class ReferenceBackend : public Backend
+{
+public:
+    ReferenceBackend(std::shared_ptr<Problem const> problem, int threads)
+        : problem_(std::move(problem))
+        , calculation_(problem_->prepared().inputs(), {problem_->view().fit.fix_pulls})
+        , threads_(threads)
+    {
+    }
+
+    std::string name() const override { return "reference"; }
+
+    void evaluate(IndexRange range, PointOutputs const& outputs) override
+    {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
+        for (std::int64_t index = range.begin; index < range.end; ++index)
+        {
+            auto const slot = static_cast<std::size_t>(index - range.begin);
+            auto const result = calculation_.evaluate(problem_->values(index));
+            outputs.chi2[slot] = result.chi2;
+            outputs.status[slot] = static_cast<std::uint8_t>(result.status);
+            if (outputs.pulls != nullptr)
+                std::copy(result.pulls.begin(), result.pulls.end(), outputs.pulls + slot * result.pulls.size());
+            if (outputs.rates != nullptr)
+            {
+                std::size_t bins = 0;
+                for (auto const& rates : result.rates)
+                    bins += rates.size();
+                double* out = outputs.rates + slot * bins;
+                for (auto const& rates : result.rates)
+                    out = std::copy(rates.begin(), rates.end(), out);
+            }
+        }
+    }
+
+private:
+    std::shared_ptr<Problem const> problem_;
+    ReferenceCalculation calculation_;
+    int threads_;
+};
+
+} // namespace
+
+Device choose_device(std::string const& text, int threads)
+{
+    Device device;
+    std::string const cpu = fmt::format("cpu ({} threads)", resolve_threads(threads));
+    std::string reason;
+    if (text == "reference")
+    {
+        device.kind = DeviceKind::reference;
+        device.description = fmt::format("reference ({} threads)", resolve_threads(threads));
+    }
+    else if (text == "cpu")
+        device.description = cpu;
+    else if (text == "auto")
+    {
+        auto const devices = cuda_devices(reason);
+        if (devices.empty())
+        {
+            device.description = cpu;
+            device.reason = reason;
+        }
+        else
+        {
+            device.kind = DeviceKind::cuda;
+            device.description = devices.front().description;
+            device.reason = "a CUDA device is there";
+        }
+    }
+    else if (text == "cuda" || text.starts_with("cuda:"))
+    {
+        unsigned long long ordinal = 0;
+        if (text != "cuda" && !parse_size(text.substr(5), ordinal))
+            throw InputError(fmt::format("--device {}: '{}' is not the number of a CUDA device", text, text.substr(5)));
+        auto const devices = cuda_devices(reason);
+        if (devices.empty())
+            throw NotCompiled(fmt::format("--device {}: {}; use --device cpu", text, reason));
+        if (text != "cuda" && ordinal >= devices.size())
+            throw InputError(fmt::format("--device {}: there are {} CUDA devices, numbered from 0", text, devices.size()));
+        device.kind = DeviceKind::cuda;
+        device.ordinal = text == "cuda" ? -1 : static_cast<int>(ordinal);
+        device.description = devices[text == "cuda" ? 0 : static_cast<std::size_t>(ordinal)].description;
+    }
+    else
+        throw InputError(fmt::format("unknown device '{}'{}", text, suggestion(text, {"auto", "reference", "cpu", "cuda"})));
+    return device;
+}
+
+Route parse_route(std::string const& text)
+{
+    if (text == "auto")
+        return Route::automatic;
+    if (text == "direct")
+        return Route::direct;
+    if (text == "factored")
+        return Route::factored;
+    throw InputError(fmt::format("unknown route '{}'{}", text, suggestion(text, {"auto", "direct", "factored"})));
+}
+
+std::string route_name(Route route)
+{
+    // `auto` takes the factored route wherever it applies, which is everywhere.
+    return route == Route::direct ? "direct" : "factored";
+}
+
+int resolve_threads(int threads)
+{
+    return threads > 0 ? threads : omp_get_max_threads();
+}
+
+std::unique_ptr<Backend> make_backend(Device const& device, std::shared_ptr<Problem const> problem, Route route, int threads)
+{
+    switch (device.kind)
+    {
+    case DeviceKind::reference:
+        return std::make_unique<ReferenceBackend>(std::move(problem), resolve_threads(threads));
+    case DeviceKind::cuda:
+        return make_cuda_backend(std::move(problem), route, device.ordinal);
+    case DeviceKind::cpu:
+        break;
+    }
+    return make_cpu_backend(std::move(problem), route, threads);
+}
+
+} // namespace nuscan

@@ -1,0 +1,59 @@
+/// \file
+/// Choice of a backend by name.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/backends/cpu.hpp"
+#include "host/scan/problem.hpp"
+#include "nuscan/scan/backend.hpp"
+
+namespace nuscan
+{
+
+enum class DeviceKind
+{
+    reference,
+    cpu,
+    cuda
+};
+
+/// A device as asked for and as chosen.
+struct Device
+{
+    DeviceKind kind = DeviceKind::cpu;
+    int ordinal = -1; ///< of a CUDA device, -1 for all
+    std::string description; ///< "cpu (2 threads)"
+    std::string reason;      ///< why `auto` chose it, empty otherwise
+};
+
+/// Parses auto, reference, cpu, cuda or cuda:i and settles what it means on this machine. Throws InputError on another word,
+/// NotCompiled or RunError where CUDA is asked for and cannot be had.
+Device choose_device(std::string const& text, int threads);
+
+/// Parses auto, direct or factored.
+Route parse_route(std::string const& text);
+std::string route_name(Route route);
+
+/// Number of threads to use: \p threads, or all cores for 0.
+int resolve_threads(int threads);
+
+/// Builds the backend of a device.
+std::unique_ptr<Backend> make_backend(Device const& device, std::shared_ptr<Problem const> problem, Route route, int threads);
+
+/// A CUDA device for people.
+struct CudaDevice
+{
+    int ordinal;
+    std::string description;
+};
+
+/// CUDA devices that can be used; empty with \p reason filled where there are none.
+std::vector<CudaDevice> cuda_devices(std::string& reason);
+
+/// The CUDA backend. Throws NotCompiled in a binary without it.
+std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const> problem, Route route, int ordinal);
+
+} // namespace nuscan

@@ -1,0 +1,51 @@
+/// \file
+/// The CPU backend: the same functions as the device, run by OpenMP threads.
+#pragma once
+
+#include <memory>
+
+#include "host/scan/problem.hpp"
+#include "nuscan/scan/backend.hpp"
+
+namespace nuscan
+{
+
+/// How a rate is computed.
+enum class Route
+{
+    automatic, ///< factored
+    direct,    ///< spectrum at every node, folded
+    factored   ///< templates times monomials; falls back to direct where amplitudes cancel
+};
+
+/// \param threads  0 for all cores
+std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Problem const> problem, Route route, int threads = 0);
+
+/// One point in full, by the functions of the CPU backend.
+struct PointEvaluation
+{
+    FitResult fit;
+    std::vector<double> pulls;                  ///< beta, then the experiments' own pulls
+    std::vector<std::vector<double>> rates;     ///< [experiment][bin], before pulls, in the rate unit
+    std::vector<std::vector<double>> chi2_bins; ///< [experiment][bin], without penalties
+};
+
+PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, Route route, bool fix_pulls);
+
+/// chi^2 along one parameter at fixed others, with the templates folded once. Thread-safe.
+class Chi2Line
+{
+public:
+    Chi2Line(std::shared_ptr<Prepared const> prepared, int parameter, FixedParameters const& fixed, Route route, bool fix_pulls);
+    /// chi^2 at \p value; NaN where the point fails.
+    double operator()(double value) const;
+
+private:
+    std::shared_ptr<Prepared const> prepared_;
+    ProblemView view_;
+    ParameterMap map_;
+    bool direct_;
+    std::vector<double> templates_;
+};
+
+} // namespace nuscan

@@ -1,0 +1,24 @@
+// Stands in for the CUDA backend in a binary built without it.
+#include "host/backends/backend.hpp"
+#include "host/support/error.hpp"
+
+namespace nuscan
+{
+
+namespace
+{
+constexpr char const* no_cuda = "this binary has no CUDA backend";
+} // namespace
+
+std::vector<CudaDevice> cuda_devices(std::string& reason)
+{
+    reason = no_cuda;
+    return {};
+}
+
+std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const>, Route, int)
+{
+    throw NotCompiled(no_cuda);
+}
+
+} // namespace nuscan

@@ -1,0 +1,84 @@
+/// \file
+/// Pieces shared by the commands.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/backends/backend.hpp"
+#include "host/inputs/inputs.hpp"
+#include "host/scan/configuration.hpp"
+
+namespace nuscan::cli
+{
+
+/// Exit codes of the program.
+enum ExitCode
+{
+    exit_done = 0,
+    exit_failure = 1,
+    exit_input_error = 2,
+    exit_incomplete = 3
+};
+
+using Json = nlohmann::ordered_json;
+
+/// Options that choose experiments, parameters, inputs and device.
+struct CommonOptions
+{
+    std::vector<std::string> experiments;
+    std::vector<std::string> settings;
+    std::string solar;
+    std::string oscillation;
+    std::string shells;
+    std::string electrons;
+    std::string transition_survival;
+    std::vector<std::string> constants;
+    std::string device = "auto";
+    std::string route = "auto";
+    long long threads = -1;
+    bool json = false;
+
+    void add_experiments(CLI::App& command, bool several);
+    void add_settings(CLI::App& command, std::string const& help);
+    void add_inputs(CLI::App& command);
+    void add_device(CLI::App& command);
+    void add_json(CLI::App& command);
+
+    /// Changes \p choice where an option was given.
+    void apply_inputs(InputChoice& choice) const;
+    /// Threads asked for, 0 for all cores. Throws InputError on fewer than one.
+    int thread_count() const;
+    Device chosen_device() const;
+};
+
+/// State of one invocation.
+struct Program
+{
+    std::string command_line;
+    int exit_code = exit_done;
+};
+
+void add_list(CLI::App& app, Program& program);
+void add_chi2(CLI::App& app, Program& program);
+void add_spectrum(CLI::App& app, Program& program);
+void add_limits(CLI::App& app, Program& program);
+void add_tmm(CLI::App& app, Program& program);
+void add_plan(CLI::App& app, Program& program);
+void add_scan(CLI::App& app, Program& program);
+void add_info(CLI::App& app, Program& program);
+void add_validate(CLI::App& app, Program& program);
+
+/// "experiment" of the JSON outputs: a name, or an array where several were given.
+Json experiment_json(std::vector<std::string> const& experiments);
+
+/// Prints JSON to standard output.
+void print_json(Json const& json);
+
+/// Entry of a parameter in the catalogue.
+ParameterInfo const& parameter_info(int parameter);
+
+} // namespace nuscan::cli

@@ -1,0 +1,247 @@
+// Commands on finished surfaces: info and validate.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/backends/reference.hpp"
+#include "host/cli/cli.hpp"
+#include "host/io/surface_file.hpp"
+#include "host/scan/self_check.hpp"
+#include "host/support/error.hpp"
+#include "host/support/sha256.hpp"
+#include "host/support/text.hpp"
+
+namespace nuscan::cli
+{
+
+namespace
+{
+
+/// Points read at a time.
+constexpr std::int64_t block_size = 1 << 20;
+
+Json point_json(PointRecord const& point)
+{
+    Json json{{"chi2", point.chi2}, {"parameters", point.parameters}, {"pulls", point.pulls}};
+    if (point.index >= 0)
+        json["index"] = point.index;
+    return json;
+}
+
+void print_info(SurfaceReader const& file)
+{
+    auto const& meta = file.meta();
+    auto const& layout = file.layout();
+    fmt::print("title         {}\nexperiments   {}\n", meta.title, join(meta.experiments));
+    for (auto const& axis : layout.axes)
+        fmt::print("axis          {} [{}]  {:g} to {:g}, {} points, {}\n", axis.name, axis.unit, axis.values.front(),
+                   axis.values.back(), axis.values.size(), axis.scale == AxisScale::log ? "log" : "linear");
+    fmt::print("points        {} of {}{}\n", layout.range.size(), layout.size(), meta.failed ? "  FAILED its self-check" : "");
+    std::string best;
+    for (auto const& [name, value] : file.best_fit().parameters)
+        best += fmt::format("  {} = {:.6g}", name, value);
+    fmt::print("best fit      chi2 = {:.6f}{}\nSM            chi2 = {:.6f}\n", file.best_fit().chi2, best, file.null().chi2);
+    fmt::print("status        {} not converged, {} not finite, {} by the direct route\n", meta.not_converged, meta.not_finite,
+               meta.direct_fallback);
+    fmt::print("self-check    {} points, worst |delta chi2|/(1 + chi2) = {:.1e}, {} (bound {:.0e})\n", meta.self_check.points,
+               meta.self_check.worst, meta.self_check.passed ? "passed" : "FAILED", meta.self_check.tolerance);
+    fmt::print("computed      {} to {} on {}, {} ({} route), {:.3g} points/s\n", meta.start_utc, meta.stop_utc, meta.host, meta.device,
+               meta.route, meta.points_per_s);
+    fmt::print("program       nuscan {}, commit {}{}, {}, CUDA {}\n", meta.version, meta.commit, meta.dirty ? " (modified)" : "",
+               meta.compiler, meta.cuda);
+    fmt::print("command       {}\nconfiguration {}\ndata files    {}\n", meta.command_line, meta.configuration_sha256,
+               meta.data_sha256.size());
+}
+
+Json info_json(SurfaceReader const& file)
+{
+    auto const& meta = file.meta();
+    auto const& layout = file.layout();
+    Json json{{"title", meta.title}, {"experiments", meta.experiments}, {"axes", Json::array()}};
+    for (auto const& axis : layout.axes)
+        json["axes"].push_back({{"name", axis.name},
+                                {"unit", axis.unit},
+                                {"min", axis.values.front()},
+                                {"max", axis.values.back()},
+                                {"n", axis.values.size()},
+                                {"scale", axis.scale == AxisScale::log ? "log" : "linear"}});
+    json["points"] = layout.size();
+    json["range"] = {layout.range.begin, layout.range.end};
+    json["failed"] = meta.failed;
+    json["best_fit"] = point_json(file.best_fit());
+    json["null"] = point_json(file.null());
+    json["status"] = {{"not_converged", meta.not_converged},
+                      {"not_finite", meta.not_finite},
+                      {"direct_fallback", meta.direct_fallback}};
+    json["self_check"] = {{"points", meta.self_check.points},
+                          {"worst", meta.self_check.worst},
+                          {"tolerance", meta.self_check.tolerance},
+                          {"passed", meta.self_check.passed}};
+    json["configuration"] = meta.configuration;
+    json["configuration_sha256"] = meta.configuration_sha256;
+    json["data_sha256"] = meta.data_sha256;
+    json["command_line"] = meta.command_line;
+    json["program"] = {{"version", meta.version},   {"commit", meta.commit}, {"modified", meta.dirty},
+                       {"compiler", meta.compiler}, {"cuda", meta.cuda}};
+    json["run"] = {{"backend", meta.backend},
+                   {"device", meta.device},
+                   {"route", meta.route},
+                   {"threads", meta.threads},
+                   {"host", meta.host},
+                   {"start_utc", meta.start_utc},
+                   {"stop_utc", meta.stop_utc},
+                   {"wall_time_s", meta.wall_time_s},
+                   {"compute_time_s", meta.compute_time_s},
+                   {"points_per_s", meta.points_per_s}};
+    return json;
+}
+
+/// Reads every value, which verifies every checksum, and compares them with what the file says of itself.
+std::vector<std::string> check_contents(SurfaceReader const& file)
+{
+    std::vector<std::string> problems;
+    auto const& layout = file.layout();
+    auto const& meta = file.meta();
+    double lowest = NAN;
+    std::int64_t lowest_index = -1;
+    std::int64_t missing = 0;
+    std::int64_t inconsistent = 0;
+    std::int64_t count[4] = {};
+    for (std::int64_t begin = layout.range.begin; begin < layout.range.end; begin += block_size)
+    {
+        IndexRange const block{begin, std::min(begin + block_size, layout.range.end)};
+        auto const chi2 = file.chi2(block);
+        auto const status = file.status(block);
+        for (std::size_t i = 0; i < chi2.size(); ++i)
+        {
+            if (status[i] > 3)
+            {
+                ++missing;
+                continue;
+            }
+            ++count[status[i]];
+            bool const ok = status[i] <= static_cast<std::uint8_t>(PointStatus::ok_direct);
+            inconsistent += ok != std::isfinite(chi2[i]);
+            if (std::isfinite(chi2[i]) && (lowest_index < 0 || chi2[i] < lowest))
+            {
+                lowest = chi2[i];
+                lowest_index = begin + static_cast<std::int64_t>(i);
+            }
+        }
+    }
+    if (missing > 0)
+        problems.push_back(fmt::format("{} points were never computed", missing));
+    if (inconsistent > 0)
+        problems.push_back(fmt::format("{} points have a status that contradicts their chi2", inconsistent));
+    if (lowest_index != file.best_fit().index || (lowest_index >= 0 && lowest != file.best_fit().chi2))
+        problems.push_back(fmt::format("the best fit is recorded at point {} with chi2 = {:.9g}, but lies at {} with {:.9g}",
+                                       file.best_fit().index, file.best_fit().chi2, lowest_index, lowest));
+    if (count[2] != meta.not_converged || count[3] != meta.not_finite || count[1] != meta.direct_fallback)
+        problems.push_back("the counts of failed points differ from the record");
+    if (sha256(meta.configuration_canonical) != meta.configuration_sha256)
+        problems.push_back("the configuration does not have the recorded SHA-256");
+    if (meta.failed || !meta.self_check.passed)
+        problems.push_back(fmt::format("the scan failed its self-check (worst deviation {:.1e}, bound {:.0e})", meta.self_check.worst,
+                                       meta.self_check.tolerance));
+    return problems;
+}
+
+/// Recomputes random points by the reference with the data at hand.
+std::vector<std::string> check_points(SurfaceReader const& file, std::int64_t n, double& worst)
+{
+    std::vector<std::string> problems;
+    auto const configuration = parse_canonical(file.meta().configuration_canonical);
+    DataFolder data = DataFolder::find();
+    Inputs inputs = load_inputs(data, configuration.inputs, configuration.experiments);
+    if (data.hashes() != file.meta().data_sha256)
+        problems.push_back("the data files at hand differ from those of the scan");
+    auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
+    Problem const problem(prepared, configuration.axes, configuration.fixed);
+    if (problem.size() != file.layout().size())
+    {
+        problems.push_back("the stored configuration does not belong to this grid");
+        return problems;
+    }
+    ReferenceCalculation const reference(prepared->inputs());
+    worst = 0.0;
+    auto const range = file.layout().range;
+    for (auto const offset : draw_points(range.size(), static_cast<std::size_t>(n), file.meta().stop_utc))
+    {
+        std::int64_t const index = range.begin + offset;
+        double const chi2 = file.chi2({index, index + 1}).front();
+        worst = std::max(worst, check_deviation(chi2, reference.evaluate(problem.values(index)).chi2));
+    }
+    if (worst > self_check_tolerance)
+        problems.push_back(fmt::format("a recomputed point deviates by {:.1e} (bound {:.0e})", worst, self_check_tolerance));
+    return problems;
+}
+
+} // namespace
+
+void add_info(CLI::App& app, Program&)
+{
+    auto* const command = app.add_subcommand("info", "Show what a surface file holds and how it was made");
+    struct Options
+    {
+        std::string file;
+        bool json = false;
+    };
+    auto const options = std::make_shared<Options>();
+    command->add_option("file", options->file, "Surface file (HDF5)")->required()->type_name("FILE");
+    command->add_flag("--json", options->json, "Print JSON");
+    command->footer("Example: nuscan info vector.h5");
+    command->callback([options] {
+        SurfaceReader const file(options->file);
+        if (options->json)
+            print_json(info_json(file));
+        else
+            print_info(file);
+    });
+}
+
+void add_validate(CLI::App& app, Program& program)
+{
+    auto* const command = app.add_subcommand("validate", "Check a surface file: every checksum, its record of itself, random points");
+    struct Options
+    {
+        std::string file;
+        long long points = 0;
+        bool json = false;
+    };
+    auto const options = std::make_shared<Options>();
+    command->add_option("file", options->file, "Surface file (HDF5)")->required()->type_name("FILE");
+    command->add_option("--points", options->points, "Recompute this many random points by the reference")->capture_default_str();
+    command->add_flag("--json", options->json, "Print JSON");
+    command->footer("Example: nuscan validate vector.h5 --points 20");
+    command->callback([options, &program] {
+        constexpr long long most_points = 100000;
+        if (options->points < 0 || options->points > most_points)
+            throw InputError(fmt::format("--points {}: choose 0 to {}", options->points, most_points));
+        SurfaceReader const file(options->file);
+        auto problems = check_contents(file);
+        double worst = 0.0;
+        if (options->points > 0)
+        {
+            auto const more = check_points(file, options->points, worst);
+            problems.insert(problems.end(), more.begin(), more.end());
+        }
+        if (options->json)
+            print_json({{"file", options->file}, {"valid", problems.empty()}, {"problems", problems}, {"worst_deviation", worst}});
+        else
+        {
+            for (auto const& problem : problems)
+                fmt::print("{}: {}\n", options->file, problem);
+            if (problems.empty())
+                fmt::print("{}: valid; {} points read{}\n", options->file, file.layout().range.size(),
+                           options->points > 0 ? fmt::format(", {} recomputed, worst |delta chi2|/(1 + chi2) = {:.1e}",
+                                                             options->points, worst)
+                                               : "");
+        }
+        if (!problems.empty())
+            program.exit_code = exit_failure;
+    });
+}
+
+} // namespace nuscan::cli

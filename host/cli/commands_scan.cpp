@@ -1,0 +1,239 @@
+// Commands on grids: plan and scan.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+
+#include "host/cli/cli.hpp"
+#include "host/scan/orchestrator.hpp"
+#include "host/support/error.hpp"
+
+namespace nuscan::cli
+{
+
+namespace
+{
+
+volatile std::sig_atomic_t stop_requested = 0;
+
+void request_stop(int)
+{
+    stop_requested = 1;
+}
+
+/// Ctrl-C, the end of a job and the warning of a batch system all finish the running chunk and leave.
+void catch_signals()
+{
+    struct sigaction action = {};
+    action.sa_handler = request_stop;
+    for (int const signal : {SIGINT, SIGTERM, SIGUSR1})
+        sigaction(signal, &action, nullptr);
+    // A full disk or a file-size limit shows as an error of the write, not as the end of the program.
+    std::signal(SIGXFSZ, SIG_IGN);
+}
+
+std::string duration_text(double seconds)
+{
+    if (seconds < 60.0)
+        return fmt::format("{:.1f} s", seconds);
+    auto const whole = static_cast<long long>(seconds);
+    if (whole < 3600)
+        return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+    return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
+}
+
+std::string size_text(std::uint64_t bytes)
+{
+    auto const value = static_cast<double>(bytes);
+    return bytes < 1000000 ? fmt::format("{:.1f} kB", value * 1e-3)
+           : bytes < 1000000000 ? fmt::format("{:.1f} MB", value * 1e-6)
+                                : fmt::format("{:.2f} GB", value * 1e-9);
+}
+
+/// Progress on standard error: one line renewed on a terminal, a plain line every ten seconds elsewhere.
+class ProgressPrinter
+{
+public:
+    void operator()(ScanProgress const& progress)
+    {
+        auto const now = std::chrono::steady_clock::now();
+        bool const last = progress.done == progress.total;
+        auto const interval = terminal_ ? std::chrono::milliseconds(200) : std::chrono::milliseconds(10000);
+        if (now - printed_ < interval && !(last && terminal_))
+            return;
+        printed_ = now;
+        double const percent = 100.0 * static_cast<double>(progress.done) / static_cast<double>(progress.total);
+        auto const text = fmt::format("{:5.1f}%  {} of {} points  {:.3g} points/s  ETA {}", percent, progress.done, progress.total,
+                                      progress.points_per_s, duration_text(progress.remaining_s));
+        if (terminal_)
+            fmt::print(stderr, "\r{:<78}{}", text, last ? "\n" : "");
+        else
+            fmt::print(stderr, "{}\n", text);
+        std::fflush(stderr);
+    }
+
+private:
+    bool terminal_ = isatty(STDERR_FILENO) == 1;
+    std::chrono::steady_clock::time_point printed_ = std::chrono::steady_clock::now();
+};
+
+struct GridOptions : CommonOptions
+{
+    std::string grid;
+    std::string output;
+    long long chunk = 0;
+    bool restart = false;
+
+    ScanConfiguration configuration() const
+    {
+        auto configuration = read_configuration(grid);
+        apply_settings(configuration, parse_settings(settings));
+        apply_inputs(configuration.inputs);
+        return configuration;
+    }
+
+    ScanOptions scan_options() const
+    {
+        ScanOptions scan;
+        if (chunk < 0)
+            throw InputError(fmt::format("--chunk {}: a chunk has at least one point", chunk));
+        scan.chunk = chunk;
+        scan.threads = thread_count();
+        scan.device = chosen_device();
+        scan.route = parse_route(route);
+        return scan;
+    }
+};
+
+void add_grid_options(CLI::App& command, GridOptions& options)
+{
+    command.add_option("grid", options.grid, "Grid file (TOML)")->required()->type_name("GRID.toml");
+    options.add_settings(command, "Add or replace a [fixed] value");
+    options.add_device(command);
+    command.add_option("--chunk", options.chunk, "Points per chunk (default: chosen; never changes results)");
+    options.add_inputs(command);
+}
+
+} // namespace
+
+void add_plan(CLI::App& app, Program&)
+{
+    auto* const command = app.add_subcommand("plan", "Check a grid file and size its scan; computes nothing");
+    auto const options = std::make_shared<GridOptions>();
+    add_grid_options(*command, *options);
+    options->add_json(*command);
+    command->footer("Example: nuscan plan grids/vector_xenonnt_sr0.toml");
+    command->callback([options] {
+        auto const configuration = options->configuration();
+        DataFolder data = DataFolder::find();
+        Inputs const inputs = load_inputs(data, configuration.inputs, configuration.experiments);
+        ScanOptions const scan = options->scan_options();
+        ScanPlan const plan = plan_scan(configuration, inputs, scan);
+        if (options->json)
+        {
+            Json axes = Json::array();
+            for (Axis const& axis : configuration.axes)
+                axes.push_back({{"parameter", parameter_info(axis.parameter).name},
+                                {"unit", parameter_info(axis.parameter).unit},
+                                {"min", axis.min},
+                                {"max", axis.max},
+                                {"n", axis.n},
+                                {"scale", axis.scale == AxisScale::log ? "log" : "linear"}});
+            print_json({{"title", configuration.title},
+                        {"experiments", configuration.experiments},
+                        {"axes", axes},
+                        {"points", plan.points},
+                        {"chunk", plan.chunk},
+                        {"chunks", plan.chunks},
+                        {"mass_combinations", plan.mass_combinations},
+                        {"memory_bytes", plan.memory_bytes},
+                        {"file_bytes", plan.file_bytes},
+                        {"journal_bytes", plan.journal_bytes},
+                        {"device", scan.device.description},
+                        {"seconds_estimate", plan.seconds}});
+            return;
+        }
+        fmt::print("{}\n", configuration.title);
+        for (Axis const& axis : configuration.axes)
+            fmt::print("  {:<13}{:g} to {:g} {}, {} points, {}\n", parameter_info(axis.parameter).name, axis.min, axis.max,
+                       parameter_info(axis.parameter).unit, axis.n, axis.scale == AxisScale::log ? "log" : "linear");
+        for (auto const& [parameter, value] : configuration.fixed)
+            fmt::print("  {:<13}fixed at {:g} {}\n", parameter_info(parameter).name, value, parameter_info(parameter).unit);
+        fmt::print("points        {} in {} chunks\nmemory        {}\ndisk          {} (and {} while it runs)\n"
+                   "time          about {} on {}\n",
+                   plan.points, plan.chunks, size_text(plan.memory_bytes), size_text(plan.file_bytes), size_text(plan.journal_bytes),
+                   duration_text(plan.seconds), scan.device.description);
+    });
+}
+
+void add_scan(CLI::App& app, Program& program)
+{
+    auto* const command = app.add_subcommand("scan", "Compute the chi^2 surface of a grid and write it to HDF5");
+    auto const options = std::make_shared<GridOptions>();
+    add_grid_options(*command, *options);
+    command->add_option("-o,--output", options->output, "Output file (HDF5)")->required()->type_name("OUT.h5");
+    command->add_flag("--restart", options->restart, "Discard an existing output or an interrupted scan");
+    command->footer("An interrupted scan continues when the same command is given again.\n"
+                    "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5");
+    command->callback([options, &program] {
+        auto const configuration = options->configuration();
+        ScanOptions scan = options->scan_options();
+        scan.output = options->output;
+        scan.restart = options->restart;
+        scan.command_line = program.command_line;
+        ProgressPrinter printer;
+        bool const show_progress = spdlog::should_log(spdlog::level::info);
+        scan.progress = [&](ScanProgress const& progress) {
+            if (show_progress)
+                printer(progress);
+        };
+        catch_signals();
+        scan.interrupted = [] { return stop_requested != 0; };
+        DataFolder data = DataFolder::find();
+        spdlog::info("{}: {} points on {}{}", configuration.title, configuration.size(), scan.device.description,
+                     scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
+        ScanResult const result = run_scan(configuration, data, scan);
+        auto const& meta = result.meta;
+        switch (result.outcome)
+        {
+        case ScanOutcome::already_finished:
+            spdlog::info("{} is finished already, made by the same configuration on {}", options->output, meta.stop_utc);
+            return;
+        case ScanOutcome::interrupted:
+            spdlog::warn("interrupted after {} of {} points; the same command continues, --restart begins anew", result.done,
+                         configuration.size());
+            program.exit_code = exit_incomplete;
+            return;
+        case ScanOutcome::finished:
+        case ScanOutcome::self_check_failed:
+            break;
+        }
+        if (result.resumed_at > 0)
+            spdlog::info("continued at point {} of an interrupted scan", result.resumed_at);
+        spdlog::info("computed in {} ({:.3g} points/s), written in all after {}", duration_text(meta.compute_time_s),
+                     meta.points_per_s, duration_text(meta.wall_time_s));
+        std::string best;
+        for (auto const& [name, value] : result.best_fit.parameters)
+            best += fmt::format(", {} = {:.6g}", name, value);
+        spdlog::info("chi2 min = {:.6f}{}; chi2 SM = {:.6f}", result.best_fit.chi2, best, result.null.chi2);
+        if (meta.direct_fallback > 0)
+            spdlog::info("{} points took the direct route: amplitudes cancel", meta.direct_fallback);
+        if (meta.not_converged > 0)
+            spdlog::warn("{} points did not converge; their chi2 is NaN, their status 2", meta.not_converged);
+        if (meta.not_finite > 0)
+            spdlog::warn("{} points are not finite (couplings overflow); their chi2 is NaN, their status 3", meta.not_finite);
+        spdlog::info("self-check: {} points recomputed by the reference, worst |delta chi2|/(1 + chi2) = {:.1e}",
+                     meta.self_check.points, meta.self_check.worst);
+        if (result.outcome == ScanOutcome::self_check_failed)
+        {
+            spdlog::error("the self-check failed: the deviation is above {:.0e}; {} is kept and marked failed",
+                          meta.self_check.tolerance, options->output);
+            program.exit_code = exit_failure;
+        }
+        fmt::print("{}\n", options->output);
+    });
+}
+
+} // namespace nuscan::cli

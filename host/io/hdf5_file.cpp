@@ -1,0 +1,937 @@
+#include "host/io/hdf5_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <numeric>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace fs = std::filesystem;
+
+namespace nuscan::h5
+{
+
+namespace
+{
+
+// Bounds on what a file may make us allocate; far above anything that is written here.
+constexpr std::size_t max_string_bytes = std::size_t{64} << 20;
+constexpr hssize_t max_strings = 65536;
+constexpr std::size_t max_names = 65536;
+constexpr std::uint64_t max_chunk_bytes = std::uint64_t{256} << 20;
+constexpr std::uint64_t max_compression = 1100; // of deflate
+constexpr std::int64_t chunk_target_values = 131072;
+
+std::string errno_text(int number)
+{
+    return std::generic_category().message(number);
+}
+
+// --- errors ---------------------------------------------------------------------------------------------------------------------
+
+/// Keeps the innermost message, which is the first of the walk.
+extern "C" herr_t nuscan_keep_first_message(unsigned n, H5E_error2_t const* error, void* text)
+{
+    if (n == 0 && error->desc)
+        *static_cast<std::string*>(text) = error->desc;
+    return 0;
+}
+
+/// Innermost message of the error stack on one line; the system's own words where it holds an errno.
+std::string innermost_message()
+{
+    std::string text;
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, nuscan_keep_first_message, &text);
+    H5Eclear2(H5E_DEFAULT);
+    constexpr std::string_view key = "errno = ";
+    if (auto const at = text.find(key); at != text.npos)
+        if (int const number = std::atoi(text.c_str() + at + key.size()); number > 0)
+            return errno_text(number);
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < ' ')
+            c = ' ';
+    constexpr std::size_t longest = 200;
+    return text.substr(0, longest);
+}
+
+// --- virtual file driver --------------------------------------------------------------------------------------------------------
+//
+// HDF5 1.10 does not survive a failed write: H5Fclose fails, the file stays open inside, and the process crashes on exit when the
+// library tries again. This driver therefore never reports a failed write. It keeps the errno, drops whatever comes later, and
+// lets HDF5 close in peace; File::check_disk() and File::close() then tell.
+
+struct DiskFile
+{
+    H5FD_t common; ///< HDF5's part, first
+    int descriptor;
+    haddr_t allocated_end;
+    haddr_t file_end;
+    dev_t device;
+    ino_t inode;
+    Disk* disk;
+};
+
+struct DriverInfo
+{
+    Disk* disk;
+};
+
+DiskFile* disk_file(H5FD_t* file)
+{
+    return reinterpret_cast<DiskFile*>(file);
+}
+
+DiskFile const* disk_file(H5FD_t const* file)
+{
+    return reinterpret_cast<DiskFile const*>(file);
+}
+
+void note_failure(Disk& disk)
+{
+    if (disk.error == 0)
+        disk.error = errno != 0 ? errno : EIO;
+}
+
+H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
+{
+    auto const* const info = static_cast<DriverInfo const*>(H5Pget_driver_info(access));
+    if (!info)
+        return nullptr;
+    int mode = (flags & H5F_ACC_RDWR) ? O_RDWR : O_RDONLY;
+    mode |= (flags & H5F_ACC_CREAT) ? O_CREAT : 0;
+    mode |= (flags & H5F_ACC_TRUNC) ? O_TRUNC : 0;
+    mode |= (flags & H5F_ACC_EXCL) ? O_EXCL : 0;
+    constexpr mode_t permissions = 0666; // less the user's umask
+    int const descriptor = ::open(name, mode | O_CLOEXEC, permissions);
+    struct stat found = {};
+    if (descriptor < 0 || ::fstat(descriptor, &found) != 0)
+    {
+        info->disk->error = errno;
+        if (descriptor >= 0)
+            ::close(descriptor);
+        return nullptr;
+    }
+    info->disk->error = 0; // HDF5 first tries to open what it is going to create
+    auto* const file = new (std::nothrow) DiskFile{};
+    if (!file)
+    {
+        ::close(descriptor);
+        return nullptr;
+    }
+    file->descriptor = descriptor;
+    file->file_end = static_cast<haddr_t>(found.st_size);
+    file->device = found.st_dev;
+    file->inode = found.st_ino;
+    file->disk = info->disk;
+    return &file->common;
+}
+
+herr_t driver_close(H5FD_t* handle)
+{
+    DiskFile* const file = disk_file(handle);
+    Disk& disk = *file->disk;
+    // What is no disk file (a pipe, /dev/null) cannot be synchronised, which is no failure.
+    if (disk.sync && disk.error == 0 && ::fsync(file->descriptor) != 0 && errno != EINVAL && errno != EROFS)
+        note_failure(disk);
+    if (::close(file->descriptor) != 0)
+        note_failure(disk);
+    delete file;
+    return 0;
+}
+
+int driver_compare(H5FD_t const* a, H5FD_t const* b)
+{
+    auto const key = [](DiskFile const* file) { return std::pair{file->device, file->inode}; };
+    auto const first = key(disk_file(a));
+    auto const second = key(disk_file(b));
+    return first < second ? -1 : (second < first ? 1 : 0);
+}
+
+herr_t driver_query(H5FD_t const*, unsigned long* flags)
+{
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA |
+             H5FD_FEAT_POSIX_COMPAT_HANDLE | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
+    return 0;
+}
+
+haddr_t driver_get_eoa(H5FD_t const* file, H5FD_mem_t)
+{
+    return disk_file(file)->allocated_end;
+}
+
+herr_t driver_set_eoa(H5FD_t* file, H5FD_mem_t, haddr_t end)
+{
+    disk_file(file)->allocated_end = end;
+    return 0;
+}
+
+haddr_t driver_get_eof(H5FD_t const* file, H5FD_mem_t)
+{
+    return disk_file(file)->file_end;
+}
+
+herr_t driver_get_handle(H5FD_t* file, hid_t, void** handle)
+{
+    *handle = &disk_file(file)->descriptor;
+    return 0;
+}
+
+herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer)
+{
+    DiskFile const* const file = disk_file(handle);
+    auto* bytes = static_cast<char*>(buffer);
+    while (size > 0)
+    {
+        ssize_t const n = ::pread(file->descriptor, bytes, size, static_cast<off_t>(address));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0) // past the end: zeros, as from HDF5's own driver
+        {
+            std::memset(bytes, 0, size);
+            break;
+        }
+        bytes += n;
+        size -= static_cast<std::size_t>(n);
+        address += static_cast<haddr_t>(n);
+    }
+    return 0;
+}
+
+herr_t driver_write(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void const* buffer)
+{
+    DiskFile* const file = disk_file(handle);
+    file->file_end = std::max(file->file_end, address + size);
+    auto const* bytes = static_cast<char const*>(buffer);
+    while (size > 0 && file->disk->error == 0)
+    {
+        errno = 0;
+        ssize_t const n = ::pwrite(file->descriptor, bytes, size, static_cast<off_t>(address));
+        if (n <= 0)
+        {
+            if (errno != EINTR)
+                note_failure(*file->disk);
+            continue;
+        }
+        bytes += n;
+        size -= static_cast<std::size_t>(n);
+        address += static_cast<haddr_t>(n);
+    }
+    return 0;
+}
+
+herr_t driver_truncate(H5FD_t* handle, hid_t, hbool_t)
+{
+    DiskFile* const file = disk_file(handle);
+    if (file->file_end != file->allocated_end)
+    {
+        if (file->disk->error == 0 && ::ftruncate(file->descriptor, static_cast<off_t>(file->allocated_end)) != 0)
+            note_failure(*file->disk);
+        file->file_end = file->allocated_end;
+    }
+    return 0;
+}
+
+Handle register_driver()
+{
+    static constexpr H5FD_mem_t kinds[H5FD_MEM_NTYPES] = H5FD_FLMAP_DICHOTOMY;
+    H5FD_class_t driver = {};
+    driver.name = "nuscan";
+    driver.maxaddr = static_cast<haddr_t>(std::numeric_limits<off_t>::max());
+    driver.fc_degree = H5F_CLOSE_STRONG;
+    driver.fapl_size = sizeof(DriverInfo);
+    driver.open = driver_open;
+    driver.close = driver_close;
+    driver.cmp = driver_compare;
+    driver.query = driver_query;
+    driver.get_eoa = driver_get_eoa;
+    driver.set_eoa = driver_set_eoa;
+    driver.get_eof = driver_get_eof;
+    driver.get_handle = driver_get_handle;
+    driver.read = driver_read;
+    driver.write = driver_write;
+    driver.truncate = driver_truncate;
+    std::copy(std::begin(kinds), std::end(kinds), std::begin(driver.fl_map));
+    return {H5FDregister(&driver), "cannot register the file driver"};
+}
+
+// --- types and spaces -----------------------------------------------------------------------------------------------------------
+
+Handle scalar_space()
+{
+    return {H5Screate(H5S_SCALAR), "cannot create a dataspace"};
+}
+
+Handle simple_space(std::vector<hsize_t> const& dims)
+{
+    return {H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), "cannot create a dataspace"};
+}
+
+/// A UTF-8 string of \p size bytes, or of any length.
+Handle string_type(std::size_t size)
+{
+    Handle type{H5Tcopy(H5T_C_S1), "cannot create a type"};
+    check(H5Tset_size(type.id(), size), "cannot create a type");
+    check(H5Tset_cset(type.id(), H5T_CSET_UTF8), "cannot create a type");
+    if (size != H5T_VARIABLE)
+        check(H5Tset_strpad(type.id(), H5T_STR_NULLPAD), "cannot create a type");
+    return type;
+}
+
+/// The enumeration that h5py takes for a bool.
+Handle bool_type()
+{
+    Handle type{H5Tenum_create(H5T_NATIVE_INT8), "cannot create a type"};
+    for (std::int8_t value : {std::int8_t{0}, std::int8_t{1}})
+        check(H5Tenum_insert(type.id(), value ? "TRUE" : "FALSE", &value), "cannot create a type");
+    return type;
+}
+
+std::vector<hsize_t> unsigned_dims(std::vector<std::int64_t> const& dims)
+{
+    return {dims.begin(), dims.end()};
+}
+
+// --- attributes -----------------------------------------------------------------------------------------------------------------
+
+void write_raw_attribute(hid_t object, std::string const& name, Handle const& space, hid_t file_type, hid_t memory_type,
+                         void const* data)
+{
+    auto const what = fmt::format("cannot write attribute '{}' of '{}'", name, object_name(object));
+    Handle const creation{H5Pcreate(H5P_ATTRIBUTE_CREATE), what};
+    check(H5Pset_char_encoding(creation.id(), H5T_CSET_UTF8), what);
+    Handle const attribute{H5Acreate2(object, name.c_str(), file_type, space.id(), creation.id(), H5P_DEFAULT), what};
+    check(H5Awrite(attribute.id(), memory_type, data), what);
+}
+
+void write_string_attribute(hid_t object, std::string const& name, Handle const& space, std::vector<char const*> const& values)
+{
+    Handle const type = string_type(H5T_VARIABLE);
+    char const* const none[] = {nullptr}; // an array of no strings still needs an address
+    write_raw_attribute(object, name, space, type.id(), type.id(), values.empty() ? none : values.data());
+}
+
+struct OpenAttribute
+{
+    Handle attribute;
+    Handle type;
+    Handle space;
+    std::string what; ///< for messages: attribute 'x' of '/y'
+};
+
+OpenAttribute open_attribute(hid_t object, std::string const& name)
+{
+    OpenAttribute a;
+    a.what = fmt::format("attribute '{}' of '{}'", name, object_name(object));
+    if (!has_attribute(object, name))
+        throw Error{"no " + a.what};
+    a.attribute = {H5Aopen(object, name.c_str(), H5P_DEFAULT), a.what};
+    a.type = {H5Aget_type(a.attribute.id()), a.what};
+    a.space = {H5Aget_space(a.attribute.id()), a.what};
+    return a;
+}
+
+void read_number(hid_t object, std::string const& name, std::string_view wanted, std::initializer_list<H5T_class_t> classes,
+                 hid_t memory_type, void* value)
+{
+    OpenAttribute const a = open_attribute(object, name);
+    H5T_class_t const found = H5Tget_class(a.type.id());
+    constexpr std::size_t widest = 8;
+    if (std::find(classes.begin(), classes.end(), found) == classes.end() || H5Tget_size(a.type.id()) > widest)
+        throw Error{fmt::format("{} is not {}", a.what, wanted)};
+    if (H5Sget_simple_extent_npoints(a.space.id()) != 1)
+        throw Error{fmt::format("{} is not a single value", a.what)};
+    check(H5Aread(a.attribute.id(), memory_type, value), a.what);
+}
+
+/// Frees what HDF5 allocates for strings of variable length.
+class VariableStrings
+{
+public:
+    VariableStrings(std::size_t n, hid_t type, hid_t space) : text(std::max<std::size_t>(n, 1), nullptr), type_{type}, space_{space} {}
+    ~VariableStrings() { H5Dvlen_reclaim(type_, space_, H5P_DEFAULT, text.data()); }
+    VariableStrings(VariableStrings const&) = delete;
+    VariableStrings& operator=(VariableStrings const&) = delete;
+
+    std::vector<char*> text;
+
+private:
+    hid_t type_;
+    hid_t space_;
+};
+
+/// Strings of an attribute or dataset, of fixed or variable length; \p read is H5Aread or H5Dread for the type given.
+template<class Read>
+std::vector<std::string> read_all_strings(Handle const& type, Handle const& space, std::string const& what, Read&& read)
+{
+    if (H5Tget_class(type.id()) != H5T_STRING)
+        throw Error{fmt::format("{} is not text", what)};
+    hssize_t const n = check(H5Sget_simple_extent_npoints(space.id()), what);
+    if (n > max_strings)
+        throw Error{fmt::format("{} has {} strings, more than {}", what, n, max_strings)};
+    auto const count = static_cast<std::size_t>(n);
+    std::vector<std::string> all;
+    all.reserve(count);
+    if (check(H5Tis_variable_str(type.id()), what) > 0)
+    {
+        Handle const memory = string_type(H5T_VARIABLE);
+        check(H5Tset_cset(memory.id(), H5Tget_cset(type.id())), what);
+        VariableStrings strings{count, memory.id(), space.id()};
+        check(read(memory.id(), strings.text.data()), what);
+        for (std::size_t i = 0; i < count; ++i)
+            all.emplace_back(strings.text[i] ? strings.text[i] : "");
+        return all;
+    }
+    std::size_t const size = H5Tget_size(type.id());
+    if (size == 0 || size > max_string_bytes || size * std::max<std::size_t>(count, 1) > max_string_bytes)
+        throw Error{fmt::format("{} is longer than {} bytes", what, max_string_bytes)};
+    std::vector<char> bytes(size * std::max<std::size_t>(count, 1));
+    check(read(type.id(), bytes.data()), what);
+    for (std::size_t i = 0; i < count; ++i)
+    {
+        char const* const begin = bytes.data() + i * size;
+        std::size_t const end = static_cast<std::size_t>(std::find(begin, begin + size, '\0') - begin);
+        all.emplace_back(begin, end);
+    }
+    return all;
+}
+
+extern "C" herr_t nuscan_keep_name(hid_t, char const* name, H5A_info_t const*, void* names)
+{
+    auto& all = *static_cast<std::vector<std::string>*>(names);
+    if (all.size() >= max_names)
+        return -1;
+    all.emplace_back(name);
+    return 0;
+}
+
+// --- objects and datasets -------------------------------------------------------------------------------------------------------
+
+std::string child_name(hid_t parent, std::string const& name)
+{
+    std::string path = object_name(parent);
+    return path.ends_with('/') ? path + name : path + '/' + name;
+}
+
+Handle open_object(hid_t parent, std::string const& name, H5O_type_t kind, std::string_view kind_name)
+{
+    auto const path = child_name(parent, name);
+    if (!exists(parent, name))
+        throw Error{fmt::format("no {} '{}'", kind_name, path)};
+    auto const what = fmt::format("cannot open '{}'", path);
+    H5O_info_t info = {};
+    check(H5Oget_info_by_name2(parent, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT), what);
+    if (info.type != kind)
+        throw Error{fmt::format("'{}' is not a {}", path, kind_name)};
+    return {kind == H5O_TYPE_GROUP ? H5Gopen2(parent, name.c_str(), H5P_DEFAULT) : H5Dopen2(parent, name.c_str(), H5P_DEFAULT), what};
+}
+
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, hid_t type, void const* fill)
+{
+    auto const what = fmt::format("cannot create dataset '{}'", child_name(parent, name));
+    Handle const creation{H5Pcreate(H5P_DATASET_CREATE), what};
+    auto const chunk_dims = unsigned_dims(chunk);
+    check(H5Pset_chunk(creation.id(), static_cast<int>(chunk_dims.size()), chunk_dims.data()), what);
+    check(H5Pset_fletcher32(creation.id()), what);
+    check(H5Pset_fill_value(creation.id(), type, fill), what);
+    check(H5Pset_alloc_time(creation.id(), H5D_ALLOC_TIME_INCR), what);
+    // Chunks are written whole, so that a cache would only hold memory.
+    Handle const access{H5Pcreate(H5P_DATASET_ACCESS), what};
+    check(H5Pset_chunk_cache(access.id(), 0, 0, 1.0), what);
+    Handle const space = simple_space(unsigned_dims(dims));
+    return {H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, creation.id(), access.id()), what};
+}
+
+/// A box of a grid whose elements are contiguous in flat order.
+struct Box
+{
+    std::vector<hsize_t> start;
+    std::vector<hsize_t> count;
+    std::int64_t size = 0;
+};
+
+/// Cuts the flat range [begin, end) into the fewest boxes: at most 2 rank - 1.
+std::vector<Box> boxes(std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end)
+{
+    std::size_t const rank = dims.size();
+    std::vector<std::int64_t> stride(rank, 1);
+    for (std::size_t a = rank - 1; a > 0; --a)
+        stride[a - 1] = stride[a] * dims[a];
+
+    std::vector<Box> all;
+    while (begin < end)
+    {
+        // The outermost axis along which whole steps start here and fit.
+        std::size_t axis = rank - 1;
+        while (axis > 0 && begin % stride[axis - 1] == 0 && end - begin >= stride[axis - 1])
+            --axis;
+        Box box;
+        box.start.resize(rank);
+        box.count.assign(rank, 1);
+        for (std::size_t a = 0; a < rank; ++a)
+            box.start[a] = static_cast<hsize_t>(begin / stride[a] % dims[a]);
+        for (std::size_t a = axis + 1; a < rank; ++a)
+            box.count[a] = static_cast<hsize_t>(dims[a]);
+        std::int64_t const left = dims[axis] - static_cast<std::int64_t>(box.start[axis]);
+        std::int64_t const steps = std::min(left, (end - begin) / stride[axis]);
+        box.count[axis] = static_cast<hsize_t>(steps);
+        box.size = steps * stride[axis];
+        begin += box.size;
+        all.push_back(std::move(box));
+    }
+    return all;
+}
+
+void select_box(Handle const& space, Box const& box, H5S_seloper_t operation)
+{
+    check(H5Sselect_hyperslab(space.id(), operation, box.start.data(), nullptr, box.count.data(), nullptr), "cannot select");
+}
+
+/// Writes in one call, so that a chunk that holds several boxes is still written once.
+void write_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, hid_t type,
+                    void const* values)
+{
+    if (begin >= end)
+        return;
+    auto const what = fmt::format("cannot write '{}'", object_name(dataset));
+    Handle const space{H5Dget_space(dataset), what};
+    auto const all = boxes(dims, begin, end);
+    for (std::size_t i = 0; i < all.size(); ++i)
+        select_box(space, all[i], i == 0 ? H5S_SELECT_SET : H5S_SELECT_OR);
+    // HDF5 is fast where both sides have the same shape.
+    Handle const memory = simple_space(all.size() == 1 ? all[0].count : std::vector{static_cast<hsize_t>(end - begin)});
+    check(H5Dwrite(dataset, type, memory.id(), space.id(), H5P_DEFAULT, values), what);
+}
+
+template<class T>
+void read_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, hid_t type, T* values)
+{
+    auto const name = object_name(dataset);
+    Handle const space{H5Dget_space(dataset), name};
+    for (Box const& box : boxes(dims, begin, end))
+    {
+        select_box(space, box, H5S_SELECT_SET);
+        Handle const memory = simple_space(box.count);
+        check(H5Dread(dataset, type, memory.id(), space.id(), H5P_DEFAULT, values), fmt::format("cannot read '{}'", name));
+        values += box.size;
+    }
+}
+
+} // namespace
+
+// --- public ---------------------------------------------------------------------------------------------------------------------
+
+QuietErrors::QuietErrors()
+{
+    // On damaged metadata HDF5 loses memory, and then prints "infinite loop closing library" when the program ends. It need not
+    // clean up: all that is open here closes itself. To be called before anything else.
+    static herr_t const no_cleanup = H5dont_atexit();
+    static_cast<void>(no_cleanup);
+    H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+QuietErrors::~QuietErrors()
+{
+    H5Eset_auto2(H5E_DEFAULT, function_, data_);
+}
+
+void fail(std::string_view what)
+{
+    std::string const reason = innermost_message();
+    throw Error{reason.empty() ? std::string{what} : fmt::format("{}: {}", what, reason)};
+}
+
+bool Handle::reset() noexcept
+{
+    return id_ < 0 || H5Idec_ref(std::exchange(id_, none)) >= 0;
+}
+
+void Handle::close(std::string_view what)
+{
+    if (id_ >= 0)
+        check(H5Idec_ref(std::exchange(id_, none)), what);
+}
+
+File File::create(fs::path const& path)
+{
+    File file;
+    file.disk_ = std::make_unique<Disk>();
+    Handle const driver = register_driver();
+    Handle const access{H5Pcreate(H5P_FILE_ACCESS), "cannot create"};
+    DriverInfo const info{file.disk_.get()};
+    check(H5Pset_driver(access.id(), driver.id(), &info), "cannot create");
+    check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), "cannot create");
+    // From this version on the metadata carry checksums too.
+    check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), "cannot create");
+    hid_t const id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
+    if (id < 0 && file.disk_->error != 0)
+        throw Error{fmt::format("cannot create: {}", errno_text(file.disk_->error))};
+    file.handle_ = Handle{id, "cannot create"};
+    return file;
+}
+
+File File::open(fs::path const& path)
+{
+    // Asked first, for HDF5 does not tell these apart.
+    std::error_code error;
+    fs::file_status const status = fs::status(path, error);
+    if (!fs::exists(status))
+        throw Error{error ? error.message() : errno_text(ENOENT)};
+    if (fs::is_directory(status))
+        throw Error{"a folder, not an HDF5 file"};
+    if (!fs::is_regular_file(status))
+        throw Error{"not a regular file"};
+    int const descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        throw Error{errno_text(errno)};
+    ::close(descriptor);
+    if (fs::file_size(path, error) == 0 && !error)
+        throw Error{"empty, not an HDF5 file"};
+    if (H5Fis_hdf5(path.c_str()) <= 0)
+    {
+        H5Eclear2(H5E_DEFAULT);
+        throw Error{"not an HDF5 file"};
+    }
+
+    File file;
+    Handle const access{H5Pcreate(H5P_FILE_ACCESS), "cannot open"};
+    check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), "cannot open");
+    // File systems of clusters often have no locks; where there are some, a file that is being written stays closed to us.
+    check(H5Pset_file_locking(access.id(), true, true), "cannot open");
+    file.handle_ = Handle{H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), "damaged, truncated or unfinished HDF5 file"};
+    return file;
+}
+
+std::uint64_t File::size() const
+{
+    hsize_t bytes = 0;
+    check(H5Fget_filesize(id(), &bytes), "no size of the file");
+    return bytes;
+}
+
+void File::check_disk() const
+{
+    if (disk_ && disk_->error != 0)
+        throw Error{fmt::format("cannot write: {}", errno_text(disk_->error))};
+}
+
+void File::close()
+{
+    check(H5Fflush(id(), H5F_SCOPE_GLOBAL), "cannot write");
+    check_disk();
+    if (disk_)
+        disk_->sync = true;
+    handle_.close("cannot close");
+    check_disk();
+}
+
+void File::abandon() noexcept
+{
+    if (!handle_.reset())
+        static_cast<void>(disk_.release()); // HDF5 keeps the file open: leave it what it may still use
+}
+
+std::string object_name(hid_t object)
+{
+    constexpr std::size_t longest = 1024;
+    char name[longest] = "";
+    ssize_t const length = H5Iget_name(object, name, longest);
+    return length > 0 ? std::string{name} : "?";
+}
+
+Handle create_group(hid_t parent, std::string const& name)
+{
+    return {H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+            fmt::format("cannot create group '{}'", child_name(parent, name))};
+}
+
+bool exists(hid_t parent, std::string const& name)
+{
+    return check(H5Lexists(parent, name.c_str(), H5P_DEFAULT), fmt::format("cannot look into '{}'", object_name(parent))) > 0;
+}
+
+Handle open_group(hid_t parent, std::string const& name)
+{
+    return open_object(parent, name, H5O_TYPE_GROUP, "group");
+}
+
+Handle open_dataset(hid_t parent, std::string const& name)
+{
+    return open_object(parent, name, H5O_TYPE_DATASET, "dataset");
+}
+
+void write_attribute(hid_t object, std::string const& name, double value)
+{
+    write_raw_attribute(object, name, scalar_space(), H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
+}
+
+void write_attribute(hid_t object, std::string const& name, std::int64_t value)
+{
+    write_raw_attribute(object, name, scalar_space(), H5T_STD_I64LE, H5T_NATIVE_INT64, &value);
+}
+
+void write_attribute(hid_t object, std::string const& name, bool value)
+{
+    Handle const type = bool_type();
+    std::int8_t const byte = value ? 1 : 0;
+    write_raw_attribute(object, name, scalar_space(), type.id(), type.id(), &byte);
+}
+
+void write_attribute(hid_t object, std::string const& name, std::string const& value)
+{
+    write_attribute(object, name, value.c_str());
+}
+
+void write_attribute(hid_t object, std::string const& name, char const* value)
+{
+    write_string_attribute(object, name, scalar_space(), {value});
+}
+
+void write_attribute(hid_t object, std::string const& name, std::vector<std::string> const& values)
+{
+    std::vector<char const*> pointers;
+    for (std::string const& value : values)
+        pointers.push_back(value.c_str());
+    write_string_attribute(object, name, simple_space({values.size()}), pointers);
+}
+
+void write_attribute(hid_t object, std::string const& name, std::vector<std::uint8_t> const& values)
+{
+    write_raw_attribute(object, name, simple_space({values.size()}), H5T_STD_U8LE, H5T_NATIVE_UINT8, values.data());
+}
+
+bool has_attribute(hid_t object, std::string const& name)
+{
+    return check(H5Aexists(object, name.c_str()), fmt::format("cannot look into '{}'", object_name(object))) > 0;
+}
+
+std::vector<std::string> attribute_names(hid_t object)
+{
+    std::vector<std::string> names;
+    check(H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, nullptr, nuscan_keep_name, &names),
+          fmt::format("cannot list the attributes of '{}'", object_name(object)));
+    return names;
+}
+
+double read_double(hid_t object, std::string const& name)
+{
+    double value = 0.0;
+    read_number(object, name, "a floating-point number", {H5T_FLOAT}, H5T_NATIVE_DOUBLE, &value);
+    return value;
+}
+
+std::int64_t read_int(hid_t object, std::string const& name)
+{
+    std::int64_t value = 0;
+    read_number(object, name, "an integer", {H5T_INTEGER}, H5T_NATIVE_INT64, &value);
+    return value;
+}
+
+bool read_bool(hid_t object, std::string const& name)
+{
+    std::int64_t value = 0;
+    read_number(object, name, "true or false", {H5T_ENUM, H5T_INTEGER}, H5T_NATIVE_INT64, &value);
+    return value != 0;
+}
+
+std::string read_string(hid_t object, std::string const& name)
+{
+    auto all = read_strings(object, name);
+    if (all.size() != 1)
+        throw Error{fmt::format("attribute '{}' of '{}' is not a single value", name, object_name(object))};
+    return std::move(all.front());
+}
+
+std::vector<std::string> read_strings(hid_t object, std::string const& name)
+{
+    OpenAttribute const a = open_attribute(object, name);
+    return read_all_strings(a.type, a.space, a.what,
+                            [&](hid_t type, void* to) { return H5Aread(a.attribute.id(), type, to); });
+}
+
+void write_text(hid_t parent, std::string const& name, std::string const& text)
+{
+    auto const what = fmt::format("cannot write '{}'", child_name(parent, name));
+    Handle const type = string_type(std::max<std::size_t>(text.size(), 1));
+    Handle const space = scalar_space();
+    Handle const creation{H5Pcreate(H5P_DATASET_CREATE), what};
+    // A short text goes into the object header, under its checksum; a header does not take more than 64 kB.
+    constexpr std::size_t longest_compact = 60000;
+    if (text.size() <= longest_compact)
+        check(H5Pset_layout(creation.id(), H5D_COMPACT), what);
+    Handle const dataset{H5Dcreate2(parent, name.c_str(), type.id(), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), what};
+    check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()), what);
+}
+
+std::string read_text(hid_t parent, std::string const& name)
+{
+    Handle const dataset = open_dataset(parent, name);
+    auto const what = fmt::format("'{}'", object_name(dataset.id()));
+    Handle const type{H5Dget_type(dataset.id()), what};
+    Handle const space{H5Dget_space(dataset.id()), what};
+    auto all = read_all_strings(type, space, what, [&](hid_t memory, void* to) {
+        return H5Dread(dataset.id(), memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, to);
+    });
+    if (all.size() != 1)
+        throw Error{what + " is not a single text"};
+    return std::move(all.front());
+}
+
+std::vector<std::int64_t> shape(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const space{H5Dget_space(dataset), name};
+    if (H5Sget_simple_extent_type(space.id()) != H5S_SIMPLE)
+        throw Error{fmt::format("'{}' is not an array", name)};
+    hsize_t dims[H5S_MAX_RANK] = {};
+    int const rank = check(H5Sget_simple_extent_dims(space.id(), dims, nullptr), name);
+    std::vector<std::int64_t> all;
+    std::int64_t product = 1;
+    for (int a = 0; a < rank; ++a)
+    {
+        if (dims[a] > static_cast<hsize_t>(std::numeric_limits<std::int64_t>::max()) ||
+            __builtin_mul_overflow(product, static_cast<std::int64_t>(dims[a]), &product))
+            throw Error{fmt::format("'{}' has an impossible shape", name)};
+        all.push_back(static_cast<std::int64_t>(dims[a]));
+    }
+    return all;
+}
+
+std::string shape_text(std::vector<std::int64_t> const& dims)
+{
+    return fmt::format("({})", fmt::join(dims, ", "));
+}
+
+void require_double(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const type{H5Dget_type(dataset), name};
+    if (H5Tequal(type.id(), H5T_IEEE_F64LE) <= 0 && H5Tequal(type.id(), H5T_IEEE_F64BE) <= 0)
+        throw Error{fmt::format("'{}' is not of type float64", name)};
+}
+
+void require_byte(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const type{H5Dget_type(dataset), name};
+    if (H5Tequal(type.id(), H5T_STD_U8LE) <= 0 && H5Tequal(type.id(), H5T_STD_U8BE) <= 0)
+        throw Error{fmt::format("'{}' is not of type uint8", name)};
+}
+
+void require_stored(File const& file, hid_t dataset, std::int64_t elements, std::size_t element_size)
+{
+    auto const name = object_name(dataset);
+    Handle const creation{H5Dget_create_plist(dataset), name};
+    H5D_layout_t const layout = H5Pget_layout(creation.id());
+    if (layout == H5D_VIRTUAL) // its values are in other files
+        return;
+    bool compressed = false;
+    if (layout == H5D_CHUNKED)
+    {
+        hsize_t chunk[H5S_MAX_RANK] = {};
+        int const rank = check(H5Pget_chunk(creation.id(), H5S_MAX_RANK, chunk), name);
+        std::uint64_t bytes = element_size;
+        for (int a = 0; a < rank; ++a)
+            if (__builtin_mul_overflow(bytes, chunk[a], &bytes) || bytes > max_chunk_bytes)
+                throw Error{fmt::format("'{}' has chunks above {} bytes", name, max_chunk_bytes)};
+        int const filters = check(H5Pget_nfilters(creation.id()), name);
+        for (int i = 0; i < filters; ++i)
+        {
+            unsigned flags = 0;
+            std::size_t values = 0;
+            unsigned config = 0;
+            auto const filter = H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
+            compressed = compressed || (filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE);
+        }
+    }
+    std::uint64_t const stored = H5Dget_storage_size(dataset);
+    std::uint64_t needed = 0;
+    if (__builtin_mul_overflow(static_cast<std::uint64_t>(elements), element_size, &needed))
+        throw Error{fmt::format("'{}' has an impossible shape", name)};
+    if (stored > file.size() || (compressed ? stored < needed / max_compression : stored < needed))
+        throw Error{fmt::format("'{}' is incomplete: {} bytes where {} belong", name, stored, needed)};
+}
+
+std::vector<std::int64_t> chunk_shape(std::vector<std::int64_t> const& dims, std::int64_t target)
+{
+    std::vector<std::int64_t> chunk(dims.size(), 1);
+    std::int64_t inner = 1;
+    for (std::size_t a = dims.size(); a-- > 0;)
+    {
+        std::int64_t const most = std::max<std::int64_t>(1, target / inner);
+        std::int64_t const parts = (dims[a] + most - 1) / most;
+        chunk[a] = (dims[a] + parts - 1) / parts; // equal parts: the last chunk of a row is stored whole too
+        if (parts > 1)
+            break;
+        inner *= dims[a];
+    }
+    return chunk;
+}
+
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, double fill)
+{
+    return create_dataset(parent, name, dims, chunk, H5T_IEEE_F64LE, &fill);
+}
+
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, std::uint8_t fill)
+{
+    return create_dataset(parent, name, dims, chunk, H5T_STD_U8LE, &fill);
+}
+
+void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values)
+{
+    write_elements(dataset, dims, begin, end, H5T_NATIVE_DOUBLE, values);
+}
+
+void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,
+                std::uint8_t const* values)
+{
+    write_elements(dataset, dims, begin, end, H5T_NATIVE_UINT8, values);
+}
+
+void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double* values)
+{
+    read_elements(dataset, dims, begin, end, H5T_NATIVE_DOUBLE, values);
+}
+
+void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::uint8_t* values)
+{
+    read_elements(dataset, dims, begin, end, H5T_NATIVE_UINT8, values);
+}
+
+Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values)
+{
+    std::vector<std::int64_t> const dims = {static_cast<std::int64_t>(values.size())};
+    Handle dataset = create_dataset(parent, name, dims, chunk_shape(dims, chunk_target_values),
+                                    std::numeric_limits<double>::quiet_NaN());
+    write_flat(dataset.id(), dims, 0, dims[0], values.data());
+    return dataset;
+}
+
+std::vector<double> read_values(File const& file, hid_t dataset)
+{
+    require_double(dataset);
+    auto const dims = shape(dataset);
+    if (dims.size() != 1 || dims[0] < 1)
+        throw Error{fmt::format("'{}' has shape {}, not one axis", object_name(dataset), shape_text(dims))};
+    require_stored(file, dataset, dims[0], sizeof(double));
+    std::vector<double> values(static_cast<std::size_t>(dims[0]));
+    read_flat(dataset, dims, 0, dims[0], values.data());
+    return values;
+}
+
+} // namespace nuscan::h5

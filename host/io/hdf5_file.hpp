@@ -1,0 +1,178 @@
+/// \file
+/// Small wrappers over the HDF5 C library: handles, files, attributes, datasets; failures are exceptions of one line.
+///
+/// HDF5 prints its error stack on every failure unless told not to: hold a QuietErrors in each public function that comes here.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <hdf5.h>
+
+namespace nuscan::h5
+{
+
+/// Something is wrong with a file or could not be done with it. The message is one line without the name of the file.
+class Error : public std::runtime_error
+{
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// While it lives, HDF5 prints nothing in this thread.
+class QuietErrors
+{
+public:
+    QuietErrors();
+    ~QuietErrors();
+    QuietErrors(QuietErrors const&) = delete;
+    QuietErrors& operator=(QuietErrors const&) = delete;
+
+private:
+    H5E_auto2_t function_ = nullptr;
+    void* data_ = nullptr;
+};
+
+/// Throws Error: \p what and the reason that HDF5 gives.
+[[noreturn]] void fail(std::string_view what);
+
+/// Passes on what an HDF5 function returned; negative means failure.
+template<class T>
+T check(T result, std::string_view what)
+{
+    if (result < 0)
+        fail(what);
+    return result;
+}
+
+/// Owns any HDF5 identifier.
+class Handle
+{
+public:
+    Handle() = default;
+    /// Takes what an HDF5 function returned; throws Error if that is a failure.
+    Handle(hid_t id, std::string_view what) : id_{check(id, what)} {}
+    ~Handle() { reset(); }
+    Handle(Handle&& other) noexcept : id_{std::exchange(other.id_, none)} {}
+    Handle& operator=(Handle&& other) noexcept
+    {
+        std::swap(id_, other.id_);
+        return *this;
+    }
+
+    hid_t id() const { return id_; }
+    /// Closes; false if that failed.
+    bool reset() noexcept;
+    /// Closes and throws Error if that fails.
+    void close(std::string_view what);
+
+private:
+    static constexpr hid_t none = -1;
+    hid_t id_ = none;
+};
+
+/// What happened below HDF5 while a file was written.
+struct Disk
+{
+    int error = 0;     ///< errno of the first write that failed; later ones are dropped
+    bool sync = false; ///< on closing, wait until the data are on the disk
+};
+
+/// An open HDF5 file.
+class File
+{
+public:
+    /// Creates or replaces a file. Its metadata carry checksums (HDF5 1.10 format).
+    static File create(std::filesystem::path const& path);
+    /// Opens a file for reading. Throws Error saying whether it is missing, no HDF5 file or damaged.
+    static File open(std::filesystem::path const& path);
+    ~File() { abandon(); }
+    File(File&&) noexcept = default;
+    File& operator=(File&&) = delete;
+
+    hid_t id() const { return handle_.id(); }
+    std::uint64_t size() const;
+    /// Throws Error with the system's reason if something could not be written: HDF5 itself is not told.
+    void check_disk() const;
+    /// Flushes, closes and waits for the disk; throws Error if any of it fails.
+    void close();
+
+private:
+    File() = default;
+    void abandon() noexcept;
+
+    std::unique_ptr<Disk> disk_; ///< outlives the handle
+    Handle handle_;
+};
+
+/// Path of an object inside its file, as messages name it.
+std::string object_name(hid_t object);
+
+Handle create_group(hid_t parent, std::string const& name);
+/// Whether a link \p name (a single one, no path) is there.
+bool exists(hid_t parent, std::string const& name);
+/// Opens a child; throws Error if it is missing or something else.
+Handle open_group(hid_t parent, std::string const& name);
+Handle open_dataset(hid_t parent, std::string const& name);
+
+// Attributes. Strings are UTF-8 of variable length, so that h5py gives str; a bool is what h5py takes for one.
+void write_attribute(hid_t object, std::string const& name, double value);
+void write_attribute(hid_t object, std::string const& name, std::int64_t value);
+void write_attribute(hid_t object, std::string const& name, bool value);
+void write_attribute(hid_t object, std::string const& name, std::string const& value);
+void write_attribute(hid_t object, std::string const& name, char const* value);
+void write_attribute(hid_t object, std::string const& name, std::vector<std::string> const& values);
+void write_attribute(hid_t object, std::string const& name, std::vector<std::uint8_t> const& values);
+
+bool has_attribute(hid_t object, std::string const& name);
+std::vector<std::string> attribute_names(hid_t object);
+double read_double(hid_t object, std::string const& name);
+std::int64_t read_int(hid_t object, std::string const& name);
+bool read_bool(hid_t object, std::string const& name);
+std::string read_string(hid_t object, std::string const& name);
+std::vector<std::string> read_strings(hid_t object, std::string const& name);
+
+/// Scalar string datasets, for long texts.
+void write_text(hid_t parent, std::string const& name, std::string const& text);
+std::string read_text(hid_t parent, std::string const& name);
+
+/// Shape of a simple dataspace; an int64 holds every entry and their product.
+std::vector<std::int64_t> shape(hid_t dataset);
+/// "(2, 3)"
+std::string shape_text(std::vector<std::int64_t> const& dims);
+
+/// Throws Error unless \p dataset consists of IEEE doubles or of bytes.
+void require_double(hid_t dataset);
+void require_byte(hid_t dataset);
+
+/// Throws Error if \p dataset cannot hold \p elements elements of \p element_size bytes: a file that lies about its size is refused
+/// before memory is taken for it.
+void require_stored(File const& file, hid_t dataset, std::int64_t elements, std::size_t element_size);
+
+/// Chunk for a dataset of that shape, about \p target elements: inner axes whole, so that it is a contiguous run in flat order.
+std::vector<std::int64_t> chunk_shape(std::vector<std::int64_t> const& dims, std::int64_t target);
+
+/// Creates a chunked dataset with Fletcher32 checksums; what is never written reads as \p fill and takes no room.
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, double fill);
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, std::uint8_t fill);
+
+/// Elements [begin, end) of a dataset in flat (C) order.
+void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values);
+void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,
+                std::uint8_t const* values);
+void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double* values);
+void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::uint8_t* values);
+
+/// A one-dimensional dataset of doubles.
+Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values);
+std::vector<double> read_values(File const& file, hid_t dataset);
+
+} // namespace nuscan::h5

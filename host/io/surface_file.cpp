@@ -1,0 +1,811 @@
+#include "host/io/surface_file.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <set>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <hdf5_hl.h>
+
+#include "host/io/hdf5_file.hpp"
+#include "host/support/error.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan
+{
+
+namespace
+{
+
+using Dims = std::vector<std::int64_t>;
+
+constexpr std::int64_t chunk_elements = 131072;
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr std::string_view edges_suffix = "_bin_edges";
+
+constexpr char const* scale_name(AxisScale scale)
+{
+    return scale == AxisScale::log ? "log" : "linear";
+}
+
+Dims grid_dims(std::vector<AxisRecord> const& axes)
+{
+    Dims dims;
+    for (AxisRecord const& axis : axes)
+        dims.push_back(static_cast<std::int64_t>(axis.values.size()));
+    return dims;
+}
+
+std::int64_t bins(RateRecord const& rate)
+{
+    return static_cast<std::int64_t>(rate.edges.size()) - 1;
+}
+
+Dims with_bins(Dims dims, RateRecord const& rate)
+{
+    dims.push_back(bins(rate));
+    return dims;
+}
+
+std::string edges_name(RateRecord const& rate)
+{
+    return rate.experiment + std::string{edges_suffix};
+}
+
+/// A name that serves as a link: no path, nothing hidden in it.
+bool is_link_name(std::string const& name)
+{
+    return !name.empty() && name != "." && name != ".." && name.find('/') == name.npos;
+}
+
+/// Throws RunError if the layout cannot be stored.
+void require_storable(SurfaceLayout const& layout)
+{
+    if (layout.axes.empty() || layout.axes.size() > static_cast<std::size_t>(max_axes))
+        throw RunError{fmt::format("a surface of {} axes; 1 to {} are possible", layout.axes.size(), max_axes)};
+    std::set<std::string> names = {"chi2", "status", "pulls", "rates"}; // taken in /grid
+    for (AxisRecord const& axis : layout.axes)
+    {
+        if (!is_link_name(axis.name) || !names.insert(axis.name).second)
+            throw RunError{fmt::format("'{}' cannot name an axis of the output file", axis.name)};
+        if (axis.values.empty())
+            throw RunError{fmt::format("axis '{}' has no values", axis.name)};
+    }
+    names.clear();
+    for (std::string const& pull : layout.pulls)
+        if (!is_link_name(pull) || !names.insert(pull).second)
+            throw RunError{fmt::format("'{}' cannot name a pull of the output file", pull)};
+    names.clear();
+    for (RateRecord const& rate : layout.rates)
+    {
+        if (!is_link_name(rate.experiment) || !names.insert(rate.experiment).second || !names.insert(edges_name(rate)).second)
+            throw RunError{fmt::format("'{}' cannot name rates of the output file", rate.experiment)};
+        if (bins(rate) < 1)
+            throw RunError{fmt::format("rates of '{}' have no bins", rate.experiment)};
+    }
+    std::int64_t const size = layout.size();
+    for (RateRecord const& rate : layout.rates)
+        if (size > std::numeric_limits<std::int64_t>::max() / bins(rate))
+            throw RunError{fmt::format("too many points for rates of '{}'", rate.experiment)};
+    IndexRange const range = layout.range;
+    if (range.begin < 0 || range.end < range.begin || range.end > size)
+        throw RunError{fmt::format("points [{}, {}) of a grid of {}", range.begin, range.end, size)};
+}
+
+/// A dataset of the grid that is filled in flat order. Every chunk is a contiguous flat range, so that one chunk is collected at a
+/// time and written once.
+template<class T>
+class ChunkStream
+{
+public:
+    ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin) : dims_{std::move(dims)}, position_{begin}
+    {
+        Dims const chunk = h5::chunk_shape(dims_, chunk_elements);
+        // The axis that is cut: whole ones inside it, single nodes outside.
+        std::size_t cut = dims_.size() - 1;
+        while (cut > 0 && chunk[cut] == dims_[cut])
+            --cut;
+        std::int64_t inner = 1;
+        for (std::size_t a = cut + 1; a < dims_.size(); ++a)
+            inner *= dims_[a];
+        step_ = chunk[cut] * inner;
+        row_ = dims_[cut] * inner;
+        dataset_ = h5::create_dataset(parent, name, dims_, chunk, fill);
+    }
+
+    h5::Handle const& dataset() const { return dataset_; }
+
+    /// Takes \p width elements at each of \p n places, \p stride apart.
+    void append(std::int64_t n, T const* first, std::int64_t width, std::int64_t stride)
+    {
+        if (width == stride)
+            take(first, n * width);
+        else
+            for (std::int64_t i = 0; i < n; ++i)
+                take(first + i * stride, width);
+    }
+
+    void flush()
+    {
+        auto const n = static_cast<std::int64_t>(buffer_.size());
+        h5::write_flat(dataset_.id(), dims_, position_, position_ + n, buffer_.data());
+        position_ += n;
+        buffer_.clear();
+    }
+
+    void close() { dataset_.close("cannot write"); }
+
+private:
+    void take(T const* values, std::int64_t n)
+    {
+        while (n > 0)
+        {
+            // Only the last chunk of a row may be smaller than the others.
+            std::int64_t const offset = position_ % row_;
+            std::int64_t const room = std::min((offset / step_ + 1) * step_, row_) - offset;
+            std::int64_t const some = std::min(n, room - static_cast<std::int64_t>(buffer_.size()));
+            if (buffer_.capacity() < static_cast<std::size_t>(room))
+                buffer_.reserve(static_cast<std::size_t>(room));
+            buffer_.insert(buffer_.end(), values, values + some);
+            values += some;
+            n -= some;
+            if (static_cast<std::int64_t>(buffer_.size()) == room)
+                flush();
+        }
+    }
+
+    Dims dims_;
+    std::int64_t position_; ///< flat index of the first element in the buffer
+    std::int64_t step_ = 1; ///< elements of a chunk
+    std::int64_t row_ = 1;  ///< elements after which chunks start anew
+    std::vector<T> buffer_;
+    h5::Handle dataset_;
+};
+
+h5::Handle create_group(hid_t parent, std::string const& name, char const* nexus_class)
+{
+    h5::Handle group = h5::create_group(parent, name);
+    h5::write_attribute(group.id(), "NX_class", nexus_class);
+    return group;
+}
+
+std::vector<std::string> axis_names(SurfaceLayout const& layout)
+{
+    std::vector<std::string> names;
+    for (AxisRecord const& axis : layout.axes)
+        names.push_back(axis.name);
+    return names;
+}
+
+h5::Handle write_axis(hid_t parent, AxisRecord const& axis)
+{
+    h5::Handle dataset = h5::write_values(parent, axis.name, axis.values);
+    h5::write_attribute(dataset.id(), "units", axis.unit);
+    h5::write_attribute(dataset.id(), "long_name", axis.long_name);
+    h5::write_attribute(dataset.id(), "label", axis.label);
+    h5::write_attribute(dataset.id(), "scale", scale_name(axis.scale));
+    h5::check(H5DSset_scale(dataset.id(), axis.name.c_str()), "cannot make a dimension scale of " + axis.name);
+    return dataset;
+}
+
+/// What makes h5web, silx and NeXpy plot the group unasked.
+void write_plot_attributes(hid_t grid, SurfaceLayout const& layout)
+{
+    h5::write_attribute(grid, "signal", "chi2");
+    h5::write_attribute(grid, "axes", axis_names(layout));
+    std::string scales;
+    for (std::size_t a = 0; a < layout.axes.size(); ++a)
+    {
+        h5::write_attribute(grid, layout.axes[a].name + "_indices", static_cast<std::int64_t>(a));
+        scales += fmt::format("{}\"{}\"", a == 0 ? "" : ", ", scale_name(layout.axes[a].scale));
+    }
+    h5::write_attribute(grid, "SILX_style", fmt::format("{{\"axes_scale_types\": [{}]}}", scales));
+}
+
+void write_status_meanings(hid_t dataset)
+{
+    h5::write_attribute(dataset, "long_name", "status of the point");
+    h5::write_attribute(dataset, "units", "1");
+    h5::write_attribute(dataset, "enumeration",
+                        "0 ok, 1 ok by direct route, 2 not converged, 3 not finite, 255 not computed");
+    h5::write_attribute(dataset, "flag_values", std::vector<std::uint8_t>{0, 1, 2, 3, status_not_computed});
+    h5::write_attribute(dataset, "flag_meanings", "ok ok_direct not_converged not_finite not_computed"); // separated as in CF
+}
+
+void write_numbers(hid_t parent, std::string const& name, std::map<std::string, double> const& numbers)
+{
+    h5::Handle const group = create_group(parent, name, "NXcollection");
+    for (auto const& [key, value] : numbers)
+        h5::write_attribute(group.id(), key, value);
+}
+
+void write_point(hid_t parent, std::string const& name, PointRecord const& point)
+{
+    h5::Handle const group = create_group(parent, name, "NXcollection");
+    h5::write_attribute(group.id(), "index", point.index);
+    h5::write_attribute(group.id(), "chi2", point.chi2);
+    write_numbers(group.id(), "parameters", point.parameters);
+    write_numbers(group.id(), "pulls", point.pulls);
+}
+
+std::map<std::string, double> read_numbers(hid_t parent, std::string const& name)
+{
+    h5::Handle const group = h5::open_group(parent, name);
+    std::map<std::string, double> numbers;
+    for (std::string const& key : h5::attribute_names(group.id()))
+        if (key != "NX_class")
+            numbers[key] = h5::read_double(group.id(), key);
+    return numbers;
+}
+
+PointRecord read_point(hid_t parent, std::string const& name)
+{
+    h5::Handle const group = h5::open_group(parent, name);
+    PointRecord point;
+    point.index = h5::read_int(group.id(), "index");
+    point.chi2 = h5::read_double(group.id(), "chi2");
+    point.parameters = read_numbers(group.id(), "parameters");
+    point.pulls = read_numbers(group.id(), "pulls");
+    return point;
+}
+
+/// Fields of SurfaceMeta that are attributes of /meta under their own name: \p visit gets name and member of each.
+template<class Meta, class Visit>
+void visit_meta(Meta& meta, Visit&& visit)
+{
+    visit("title", meta.title);
+    visit("experiments", meta.experiments);
+    visit("configuration_sha256", meta.configuration_sha256);
+    visit("command_line", meta.command_line);
+    visit("version", meta.version);
+    visit("commit", meta.commit);
+    visit("dirty", meta.dirty);
+    visit("compiler", meta.compiler);
+    visit("cuda", meta.cuda);
+    visit("backend", meta.backend);
+    visit("device", meta.device);
+    visit("route", meta.route);
+    visit("threads", meta.threads);
+    visit("host", meta.host);
+    visit("start_utc", meta.start_utc);
+    visit("stop_utc", meta.stop_utc);
+    visit("wall_time_s", meta.wall_time_s);
+    visit("compute_time_s", meta.compute_time_s);
+    visit("points_per_s", meta.points_per_s);
+    visit("failed", meta.failed);
+    visit("not_converged", meta.not_converged);
+    visit("not_finite", meta.not_finite);
+    visit("direct_fallback", meta.direct_fallback);
+    visit("range_begin", meta.range.begin);
+    visit("range_end", meta.range.end);
+}
+
+template<class Record, class Visit>
+void visit_self_check(Record& record, Visit&& visit)
+{
+    visit("points", record.points);
+    visit("worst", record.worst);
+    visit("tolerance", record.tolerance);
+    visit("passed", record.passed);
+}
+
+/// Writes members as attributes of an object.
+struct AttributeWriter
+{
+    hid_t object;
+
+    template<class T>
+    void operator()(char const* name, T const& value) const
+    {
+        h5::write_attribute(object, name, value);
+    }
+    void operator()(char const* name, int value) const { h5::write_attribute(object, name, std::int64_t{value}); }
+};
+
+/// Reads members from attributes of an object.
+struct AttributeReader
+{
+    hid_t object;
+
+    void operator()(char const* name, std::string& value) const { value = h5::read_string(object, name); }
+    void operator()(char const* name, std::vector<std::string>& value) const { value = h5::read_strings(object, name); }
+    void operator()(char const* name, double& value) const { value = h5::read_double(object, name); }
+    void operator()(char const* name, std::int64_t& value) const { value = h5::read_int(object, name); }
+    void operator()(char const* name, bool& value) const { value = h5::read_bool(object, name); }
+    void operator()(char const* name, int& value) const
+    {
+        std::int64_t const wide = h5::read_int(object, name);
+        if (wide < std::numeric_limits<int>::min() || wide > std::numeric_limits<int>::max())
+            throw h5::Error{fmt::format("attribute '{}' of '{}' is {}, out of range", name, h5::object_name(object), wide)};
+        value = static_cast<int>(wide);
+    }
+};
+
+void write_meta(hid_t root, SurfaceMeta const& meta)
+{
+    h5::Handle const group = create_group(root, "meta", "NXcollection");
+    visit_meta(meta, AttributeWriter{group.id()});
+    h5::write_text(group.id(), "configuration", meta.configuration);
+    h5::write_text(group.id(), "configuration_canonical", meta.configuration_canonical);
+    h5::Handle const hashes = create_group(group.id(), "data_sha256", "NXcollection");
+    for (auto const& [file, hash] : meta.data_sha256)
+        h5::write_attribute(hashes.id(), file, hash);
+    h5::Handle const check = create_group(group.id(), "self_check", "NXcollection");
+    visit_self_check(meta.self_check, AttributeWriter{check.id()});
+}
+
+SurfaceMeta read_meta(hid_t root)
+{
+    SurfaceMeta meta;
+    h5::Handle const group = h5::open_group(root, "meta");
+    visit_meta(meta, AttributeReader{group.id()});
+    meta.configuration = h5::read_text(group.id(), "configuration");
+    meta.configuration_canonical = h5::read_text(group.id(), "configuration_canonical");
+    h5::Handle const hashes = h5::open_group(group.id(), "data_sha256");
+    for (std::string const& file : h5::attribute_names(hashes.id()))
+        if (file != "NX_class")
+            meta.data_sha256[file] = h5::read_string(hashes.id(), file);
+    h5::Handle const check = h5::open_group(group.id(), "self_check");
+    visit_self_check(meta.self_check, AttributeReader{check.id()});
+    return meta;
+}
+
+void require_schema(hid_t root)
+{
+    if (!h5::has_attribute(root, "schema_major"))
+        throw h5::Error{"no attribute 'schema_major' of '/': not a surface written by nuscan"};
+    std::int64_t const major = h5::read_int(root, "schema_major");
+    std::int64_t const minor = h5::read_int(root, "schema_minor");
+    if (major != schema_major)
+        throw h5::Error{fmt::format("schema {}.{}; this program reads {}.x", major, minor, schema_major)};
+}
+
+/// Names listed in attribute `order` of a group; each a link of its own.
+std::vector<std::string> read_order(hid_t group)
+{
+    std::vector<std::string> names = h5::read_strings(group, "order");
+    std::set<std::string> seen;
+    for (std::string const& name : names)
+        if (!is_link_name(name) || !seen.insert(name).second)
+            throw h5::Error{fmt::format("attribute 'order' of '{}' holds '{}': empty, repeated or no name", h5::object_name(group),
+                                        name)};
+    return names;
+}
+
+AxisRecord read_axis(h5::File const& file, hid_t axes, std::string const& name)
+{
+    h5::Handle const dataset = h5::open_dataset(axes, name);
+    AxisRecord axis;
+    axis.name = name;
+    axis.unit = h5::read_string(dataset.id(), "units");
+    axis.long_name = h5::read_string(dataset.id(), "long_name");
+    axis.label = h5::read_string(dataset.id(), "label");
+    std::string const scale = h5::read_string(dataset.id(), "scale");
+    if (scale != scale_name(AxisScale::linear) && scale != scale_name(AxisScale::log))
+        throw h5::Error{fmt::format("attribute 'scale' of '/axes/{}' is '{}'; valid: linear, log", name, scale)};
+    axis.scale = scale == scale_name(AxisScale::log) ? AxisScale::log : AxisScale::linear;
+    axis.values = h5::read_values(file, dataset.id());
+    return axis;
+}
+
+void require_shape(hid_t dataset, Dims const& expected)
+{
+    Dims const found = h5::shape(dataset);
+    if (found != expected)
+        throw h5::Error{fmt::format("'{}' has shape {}, the axes make {}", h5::object_name(dataset), h5::shape_text(found),
+                                    h5::shape_text(expected))};
+}
+
+} // namespace
+
+std::int64_t SurfaceLayout::size() const
+{
+    std::int64_t points = 1;
+    for (AxisRecord const& axis : axes)
+        if (__builtin_mul_overflow(points, static_cast<std::int64_t>(axis.values.size()), &points))
+            throw RunError{"the grid has more points than a 64-bit number counts"};
+    return points;
+}
+
+// --- writer ---------------------------------------------------------------------------------------------------------------------
+
+struct SurfaceWriter::Impl
+{
+    fs::path path;
+    SurfaceLayout layout;
+    std::int64_t next = 0; ///< flat index of the next point
+    h5::File file;
+    std::vector<h5::Handle> axes;
+    std::optional<ChunkStream<double>> chi2;
+    std::optional<ChunkStream<std::uint8_t>> status;
+    std::vector<ChunkStream<double>> pulls;
+    std::vector<ChunkStream<double>> rates;
+
+    Impl(fs::path to, SurfaceLayout what)
+        : path{std::move(to)}, layout{std::move(what)}, next{layout.range.begin}, file{h5::File::create(path)}
+    {
+        create();
+        file.check_disk();
+    }
+
+    void create()
+    {
+        hid_t const root = file.id();
+        h5::write_attribute(root, "NX_class", "NXroot");
+        h5::write_attribute(root, "default", "grid");
+        h5::write_attribute(root, "creator", "nuscan");
+        h5::write_attribute(root, "schema_major", std::int64_t{schema_major});
+        h5::write_attribute(root, "schema_minor", std::int64_t{schema_minor});
+
+        h5::Handle const axis_group = create_group(root, "axes", "NXcollection");
+        h5::write_attribute(axis_group.id(), "order", axis_names(layout));
+        h5::Handle const grid = create_group(root, "grid", "NXdata");
+        write_plot_attributes(grid.id(), layout);
+        for (AxisRecord const& axis : layout.axes)
+        {
+            axes.push_back(write_axis(axis_group.id(), axis));
+            h5::check(H5Lcreate_hard(axis_group.id(), axis.name.c_str(), grid.id(), axis.name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+                      "cannot link axis " + axis.name);
+        }
+
+        Dims const dims = grid_dims(layout.axes);
+        std::int64_t const begin = layout.range.begin;
+        chi2.emplace(grid.id(), "chi2", dims, not_a_number, begin);
+        attach_axes(chi2->dataset());
+        h5::write_attribute(chi2->dataset().id(), "units", "1");
+        h5::write_attribute(chi2->dataset().id(), "long_name", "chi^2");
+
+        status.emplace(grid.id(), "status", dims, status_not_computed, begin);
+        attach_axes(status->dataset());
+        write_status_meanings(status->dataset().id());
+
+        create_pulls(grid.id(), dims);
+        create_rates(grid.id(), dims);
+    }
+
+    void create_pulls(hid_t grid, Dims const& dims)
+    {
+        if (layout.pulls.empty())
+            return;
+        h5::Handle const group = create_group(grid, "pulls", "NXcollection");
+        h5::write_attribute(group.id(), "order", layout.pulls);
+        for (std::string const& name : layout.pulls)
+        {
+            pulls.emplace_back(group.id(), name, dims, not_a_number, layout.range.begin);
+            attach_axes(pulls.back().dataset());
+            h5::write_attribute(pulls.back().dataset().id(), "units", "1");
+            h5::write_attribute(pulls.back().dataset().id(), "long_name", "pull " + name);
+        }
+    }
+
+    void create_rates(hid_t grid, Dims const& dims)
+    {
+        if (layout.rates.empty())
+            return;
+        h5::Handle const group = create_group(grid, "rates", "NXcollection");
+        std::vector<std::string> names;
+        for (RateRecord const& rate : layout.rates)
+        {
+            names.push_back(rate.experiment);
+            rates.emplace_back(group.id(), rate.experiment, with_bins(dims, rate), not_a_number,
+                               layout.range.begin * bins(rate));
+            hid_t const dataset = rates.back().dataset().id();
+            attach_axes(rates.back().dataset());
+            h5::check(H5DSset_label(dataset, static_cast<unsigned>(dims.size()), "bin"), "cannot label a dimension");
+            h5::write_attribute(dataset, "units", rate.unit);
+            h5::write_attribute(dataset, "long_name", "signal before pulls, " + rate.experiment);
+            h5::write_attribute(dataset, "bin_edges", edges_name(rate));
+            h5::Handle const edges = h5::write_values(group.id(), edges_name(rate), rate.edges);
+            h5::write_attribute(edges.id(), "units", "keV");
+        }
+        h5::write_attribute(group.id(), "order", names);
+    }
+
+    void attach_axes(h5::Handle const& dataset)
+    {
+        for (std::size_t a = 0; a < axes.size(); ++a)
+            h5::check(H5DSattach_scale(dataset.id(), axes[a].id(), static_cast<unsigned>(a)), "cannot attach a dimension scale");
+    }
+
+    template<class Action>
+    void each_stream(Action&& action)
+    {
+        action(*chi2);
+        action(*status);
+        for (auto* const streams : {&pulls, &rates})
+            for (auto& stream : *streams)
+                action(stream);
+    }
+
+    void append(std::int64_t n, double const* chi2_values, std::uint8_t const* status_values, double const* pull_values,
+                double const* rate_values)
+    {
+        if (n < 0 || n > layout.range.end - next)
+            throw h5::Error{fmt::format("{} points after {} of the {} that it was to hold", n, next - layout.range.begin,
+                                        layout.range.size())};
+        chi2->append(n, chi2_values, 1, 1);
+        status->append(n, status_values, 1, 1);
+        auto const n_pulls = static_cast<std::int64_t>(pulls.size());
+        for (std::int64_t i = 0; i < n_pulls; ++i)
+            pulls[static_cast<std::size_t>(i)].append(n, pull_values + i, 1, n_pulls);
+        std::int64_t all_bins = 0;
+        for (RateRecord const& rate : layout.rates)
+            all_bins += bins(rate);
+        std::int64_t first = 0;
+        for (std::size_t i = 0; i < rates.size(); ++i)
+        {
+            rates[i].append(n, rate_values + first, bins(layout.rates[i]), all_bins);
+            first += bins(layout.rates[i]);
+        }
+        next += n;
+        file.check_disk();
+    }
+
+    void finish(SurfaceMeta meta, PointRecord const& best_fit, PointRecord const& null)
+    {
+        if (next != layout.range.end)
+            throw h5::Error{fmt::format("{} points of {} are missing", layout.range.end - next, layout.range.size())};
+        each_stream([](auto& stream) { stream.flush(); });
+        hid_t const values = chi2->dataset().id();
+        h5::write_attribute(values, "chi2_min", best_fit.chi2);
+        h5::write_attribute(values, "chi2_sm", null.chi2);
+        write_point(file.id(), "best_fit", best_fit);
+        write_point(file.id(), "null", null);
+        meta.range = layout.range;
+        write_meta(file.id(), meta);
+        each_stream([](auto& stream) { stream.close(); });
+        for (h5::Handle& axis : axes)
+            axis.close("cannot write");
+        file.close();
+    }
+};
+
+namespace
+{
+
+/// Runs \p action; what goes wrong in the file becomes a RunError that names it.
+template<class Action>
+auto writing(fs::path const& path, Action&& action)
+{
+    try
+    {
+        return action();
+    }
+    catch (h5::Error const& e)
+    {
+        throw RunError{fmt::format("{}: {}", path.string(), e.what())};
+    }
+}
+
+} // namespace
+
+SurfaceWriter::SurfaceWriter(fs::path const& path, SurfaceLayout layout)
+{
+    require_storable(layout);
+    h5::QuietErrors const quiet;
+    writing(path, [&] { impl_ = std::make_unique<Impl>(path, std::move(layout)); });
+}
+
+SurfaceWriter::~SurfaceWriter()
+{
+    h5::QuietErrors const quiet;
+    impl_.reset();
+}
+
+void SurfaceWriter::append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates)
+{
+    h5::QuietErrors const quiet;
+    writing(impl_->path, [&] { impl_->append(n, chi2, status, pulls, rates); });
+}
+
+void SurfaceWriter::finish(SurfaceMeta const& meta, PointRecord const& best_fit, PointRecord const& null)
+{
+    h5::QuietErrors const quiet;
+    writing(impl_->path, [&] { impl_->finish(meta, best_fit, null); });
+}
+
+// --- reader ---------------------------------------------------------------------------------------------------------------------
+
+struct SurfaceReader::Impl
+{
+    fs::path path;
+    h5::File file;
+    SurfaceLayout layout;
+    SurfaceMeta meta;
+    PointRecord best_fit;
+    PointRecord null;
+    h5::Handle grid;
+
+    explicit Impl(fs::path const& from) : path{from}, file{h5::File::open(from)}
+    {
+        require_schema(file.id());
+        meta = read_meta(file.id());
+        h5::Handle const axes = h5::open_group(file.id(), "axes");
+        grid = h5::open_group(file.id(), "grid");
+        std::vector<std::string> const names = read_order(axes.id());
+        if (names.empty() || names.size() > static_cast<std::size_t>(max_axes))
+            throw h5::Error{fmt::format("{} axes; 1 to {} are possible", names.size(), max_axes)};
+        for (std::string const& name : names)
+            layout.axes.push_back(read_axis(file, axes.id(), name));
+        read_range();
+        Dims const dims = grid_dims(layout.axes);
+        require_doubles(open("chi2"), dims);
+        h5::Handle const status = open("status");
+        h5::require_byte(status.id());
+        require_dataset(status, dims, sizeof(std::uint8_t));
+        read_pulls(dims);
+        read_rates(dims);
+        best_fit = read_point(file.id(), "best_fit");
+        null = read_point(file.id(), "null");
+    }
+
+    h5::Handle open(std::string const& name) const { return h5::open_dataset(grid.id(), name); }
+
+    h5::Handle open(std::string const& group, std::string const& name) const
+    {
+        return h5::open_dataset(h5::open_group(grid.id(), group).id(), name);
+    }
+
+    void read_range()
+    {
+        IndexRange const range = meta.range;
+        std::int64_t const size = layout.size();
+        if (range.begin < 0 || range.end < range.begin || range.end > size)
+            throw h5::Error{fmt::format("'/meta' says points [{}, {}) of a grid of {}", range.begin, range.end, size)};
+        layout.range = range;
+    }
+
+    /// Checks shape and, so that no file makes us allocate what it does not hold, size.
+    void require_dataset(h5::Handle const& dataset, Dims const& dims, std::size_t element_size) const
+    {
+        require_shape(dataset.id(), dims);
+        std::int64_t const per_point = dims.size() > layout.axes.size() ? dims.back() : 1;
+        h5::require_stored(file, dataset.id(), layout.range.size() * per_point, element_size);
+    }
+
+    void require_doubles(h5::Handle const& dataset, Dims const& dims) const
+    {
+        h5::require_double(dataset.id());
+        require_dataset(dataset, dims, sizeof(double));
+    }
+
+    void read_pulls(Dims const& dims)
+    {
+        if (!h5::exists(grid.id(), "pulls"))
+            return;
+        layout.pulls = read_order(h5::open_group(grid.id(), "pulls").id());
+        for (std::string const& name : layout.pulls)
+            require_doubles(open("pulls", name), dims);
+    }
+
+    void read_rates(Dims const& dims)
+    {
+        if (!h5::exists(grid.id(), "rates"))
+            return;
+        for (std::string const& name : read_order(h5::open_group(grid.id(), "rates").id()))
+        {
+            RateRecord rate;
+            rate.experiment = name;
+            h5::Handle const dataset = open("rates", name);
+            rate.unit = h5::read_string(dataset.id(), "units");
+            rate.edges = h5::read_values(file, open("rates", edges_name(rate)).id());
+            if (bins(rate) < 1)
+                throw h5::Error{fmt::format("'/grid/rates/{}' has no bins", edges_name(rate))};
+            require_doubles(dataset, with_bins(dims, rate));
+            layout.rates.push_back(std::move(rate));
+        }
+    }
+
+    template<class T>
+    std::vector<T> values(h5::Handle const& dataset, Dims const& dims, IndexRange range) const
+    {
+        if (range.begin < layout.range.begin || range.end < range.begin || range.end > layout.range.end)
+            throw h5::Error{fmt::format("points [{}, {}) are not in this file, which holds [{}, {})", range.begin, range.end,
+                                        layout.range.begin, layout.range.end)};
+        std::int64_t const per_point = dims.size() > layout.axes.size() ? dims.back() : 1;
+        std::vector<T> all(static_cast<std::size_t>(range.size() * per_point));
+        h5::read_flat(dataset.id(), dims, range.begin * per_point, range.end * per_point, all.data());
+        return all;
+    }
+};
+
+namespace
+{
+
+/// Runs \p action; what is wrong with the file becomes an InputError that names it.
+template<class Action>
+auto reading(fs::path const& path, Action&& action)
+{
+    try
+    {
+        return action();
+    }
+    catch (h5::Error const& e)
+    {
+        throw InputError{fmt::format("{}: {}", path.string(), e.what())};
+    }
+    catch (std::bad_alloc const&)
+    {
+        throw InputError{fmt::format("{}: does not fit into memory", path.string())};
+    }
+    catch (RunError const& e) // of SurfaceLayout::size()
+    {
+        throw InputError{fmt::format("{}: {}", path.string(), e.what())};
+    }
+}
+
+} // namespace
+
+SurfaceReader::SurfaceReader(fs::path const& path)
+{
+    h5::QuietErrors const quiet;
+    reading(path, [&] { impl_ = std::make_unique<Impl>(path); });
+}
+
+SurfaceReader::~SurfaceReader()
+{
+    h5::QuietErrors const quiet;
+    impl_.reset();
+}
+
+SurfaceLayout const& SurfaceReader::layout() const
+{
+    return impl_->layout;
+}
+
+SurfaceMeta const& SurfaceReader::meta() const
+{
+    return impl_->meta;
+}
+
+PointRecord const& SurfaceReader::best_fit() const
+{
+    return impl_->best_fit;
+}
+
+PointRecord const& SurfaceReader::null() const
+{
+    return impl_->null;
+}
+
+std::vector<double> SurfaceReader::chi2(IndexRange range) const
+{
+    h5::QuietErrors const quiet;
+    return reading(impl_->path,
+                   [&] { return impl_->values<double>(impl_->open("chi2"), grid_dims(impl_->layout.axes), range); });
+}
+
+std::vector<std::uint8_t> SurfaceReader::status(IndexRange range) const
+{
+    h5::QuietErrors const quiet;
+    return reading(impl_->path,
+                   [&] { return impl_->values<std::uint8_t>(impl_->open("status"), grid_dims(impl_->layout.axes), range); });
+}
+
+std::vector<double> SurfaceReader::pull(std::string const& name, IndexRange range) const
+{
+    h5::QuietErrors const quiet;
+    return reading(impl_->path, [&] {
+        auto const& pulls = impl_->layout.pulls;
+        if (std::find(pulls.begin(), pulls.end(), name) == pulls.end())
+            throw h5::Error{fmt::format("no pull '{}' stored", name)};
+        return impl_->values<double>(impl_->open("pulls", name), grid_dims(impl_->layout.axes), range);
+    });
+}
+
+std::vector<double> SurfaceReader::rates(std::string const& experiment, IndexRange range) const
+{
+    h5::QuietErrors const quiet;
+    return reading(impl_->path, [&] {
+        for (RateRecord const& rate : impl_->layout.rates)
+            if (rate.experiment == experiment)
+                return impl_->values<double>(impl_->open("rates", experiment), with_bins(grid_dims(impl_->layout.axes), rate), range);
+        throw h5::Error{fmt::format("no rates of '{}' stored", experiment)};
+    });
+}
+
+} // namespace nuscan

@@ -1,0 +1,159 @@
+/// \file
+/// The HDF5 file of a finished chi^2 surface: schema, writer and reader.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nuscan/scan/backend.hpp"
+#include "nuscan/scan/grid.hpp"
+
+namespace nuscan
+{
+
+/// Schema of the file. A reader refuses another major version and accepts a newer minor one.
+inline constexpr int schema_major = 1;
+inline constexpr int schema_minor = 0;
+
+/// Status of a point that a shard does not hold.
+inline constexpr std::uint8_t status_not_computed = 255;
+
+/// An axis as stored under /axes/<name>.
+struct AxisRecord
+{
+    std::string name;
+    std::string unit;
+    std::string long_name;
+    std::string label; ///< LaTeX
+    AxisScale scale = AxisScale::linear;
+    std::vector<double> values;
+};
+
+/// A single point, as stored under /best_fit and /null.
+struct PointRecord
+{
+    std::int64_t index = -1; ///< flat index in the grid, -1 for the SM point
+    std::map<std::string, double> parameters; ///< axes of the best fit; empty for the SM
+    double chi2 = 0.0;
+    std::map<std::string, double> pulls;
+};
+
+/// Points that the reference backend computed again.
+struct SelfCheckRecord
+{
+    std::int64_t points = 0;
+    double worst = 0.0;     ///< largest |delta chi^2| / (1 + chi^2)
+    double tolerance = 0.0; ///< bound that it was held against
+    bool passed = false;
+};
+
+/// Provenance, stored under /meta.
+struct SurfaceMeta
+{
+    std::string title;
+    std::vector<std::string> experiments;
+    std::string configuration;           ///< grid file, verbatim
+    std::string configuration_canonical; ///< canonical form (JSON)
+    std::string configuration_sha256;    ///< of the canonical form
+    std::map<std::string, std::string> data_sha256; ///< per data file
+    std::string command_line;
+    std::string version;
+    std::string commit;
+    bool dirty = false;
+    std::string compiler;
+    std::string cuda;
+    std::string backend;
+    std::string device;
+    std::string route;
+    int threads = 0;
+    std::string host;
+    std::string start_utc; ///< ISO 8601
+    std::string stop_utc;
+    double wall_time_s = 0.0;
+    double compute_time_s = 0.0;
+    double points_per_s = 0.0;
+    bool failed = false; ///< the self-check found a deviation above its tolerance
+    std::int64_t not_converged = 0; ///< number of points with that status
+    std::int64_t not_finite = 0;
+    std::int64_t direct_fallback = 0;
+    IndexRange range; ///< flat indices that this file holds; a writer takes that of its layout
+    SelfCheckRecord self_check;
+};
+
+/// Bins of one experiment, for /grid/rates.
+struct RateRecord
+{
+    std::string experiment;
+    std::string unit;
+    std::vector<double> edges; ///< [keV]
+};
+
+/// What a surface consists of besides chi^2 and status.
+struct SurfaceLayout
+{
+    std::vector<AxisRecord> axes; ///< 1 to 4, C order
+    std::vector<std::string> pulls; ///< names; stored as /grid/pulls/<name> if not empty
+    std::vector<RateRecord> rates;  ///< stored as /grid/rates/<experiment> with a last dimension of bins, if not empty
+    IndexRange range;               ///< flat range of points the file will hold; the whole grid unless it is a shard
+
+    /// Points of the whole grid. Throws RunError if an int64 does not hold the number.
+    std::int64_t size() const;
+};
+
+/// Writes a surface point after point in flat order. The file is complete and readable only after finish(); without it an
+/// unfinished file is left behind. Memory: at most two chunks (about 1 MB each) per dataset.
+class SurfaceWriter
+{
+public:
+    /// Creates \p path (replacing it). Throws RunError on I/O failure, naming path and reason (disk full, permission).
+    SurfaceWriter(std::filesystem::path const& path, SurfaceLayout layout);
+    ~SurfaceWriter();
+    SurfaceWriter(SurfaceWriter const&) = delete;
+    SurfaceWriter& operator=(SurfaceWriter const&) = delete;
+
+    /// Appends the next \p n points of the range. \p pulls: n x n_pulls, point-major; \p rates: n x (all bins), point-major; null
+    /// where the layout has none. Throws RunError if the disk is full.
+    void append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates);
+
+    /// Writes best fit, SM point and provenance, closes the file and waits until it is on the disk. chi2_min is that of \p best_fit.
+    /// Throws RunError if anything could not be written.
+    void finish(SurfaceMeta const& meta, PointRecord const& best_fit, PointRecord const& null);
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// Reads a surface file. Every problem (not HDF5, truncated, wrong schema, missing dataset, wrong type or shape, checksum) is an
+/// InputError of one clear line naming the file.
+class SurfaceReader
+{
+public:
+    explicit SurfaceReader(std::filesystem::path const& path);
+    ~SurfaceReader();
+    SurfaceReader(SurfaceReader const&) = delete;
+    SurfaceReader& operator=(SurfaceReader const&) = delete;
+
+    SurfaceLayout const& layout() const;
+    SurfaceMeta const& meta() const;
+    PointRecord const& best_fit() const;
+    PointRecord const& null() const;
+
+    /// Values of flat range \p range, which must lie inside that of the file; the checksum of every chunk read is verified.
+    std::vector<double> chi2(IndexRange range) const;
+    std::vector<std::uint8_t> status(IndexRange range) const;
+    std::vector<double> pull(std::string const& name, IndexRange range) const;
+    /// Point-major, all bins of one experiment.
+    std::vector<double> rates(std::string const& experiment, IndexRange range) const;
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace nuscan

@@ -1,0 +1,56 @@
+/// \file
+/// What a scan is: the grid file, the options that change it, and its canonical form.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/inputs/inputs.hpp"
+#include "host/scan/problem.hpp"
+
+namespace nuscan
+{
+
+/// Everything that determines the numbers of a surface, besides the data files and the program itself.
+struct ScanConfiguration
+{
+    std::string title;
+    std::vector<std::string> experiments;
+    std::vector<Axis> axes;
+    FixedParameters fixed;
+    InputChoice inputs;
+    bool output_pulls = false;
+    bool output_rates = false;
+
+    std::filesystem::path path; ///< of the grid file
+    std::string text;           ///< the grid file, verbatim
+
+    /// Points of the grid. Throws InputError on overflow of 64 bits.
+    std::int64_t size() const;
+};
+
+/// Largest number of nodes of one axis.
+inline constexpr long long max_axis_nodes = 2147483647;
+
+/// Reads and checks a grid file. Throws InputError naming file, line and key.
+ScanConfiguration read_configuration(std::filesystem::path const& path);
+
+/// Sets fixed values given on the command line: adds or replaces [fixed] ones, refuses axes.
+void apply_settings(ScanConfiguration& configuration, FixedParameters const& settings);
+
+/// Canonical form: one JSON text in which everything that does not change the surface (comments, order of [fixed], number formats,
+/// title) is gone.
+std::string canonical_form(ScanConfiguration const& configuration);
+
+/// The configuration of a canonical form (without title, path and text). Throws InputError if it is not one.
+ScanConfiguration parse_canonical(std::string const& canonical);
+
+/// A setting "P=V" of the command line. Throws InputError (unknown parameter, malformed or unphysical value).
+std::pair<int, double> parse_setting(std::string const& text);
+
+/// All settings; the same parameter twice is an InputError.
+FixedParameters parse_settings(std::vector<std::string> const& texts);
+
+} // namespace nuscan

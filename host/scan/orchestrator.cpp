@@ -1,0 +1,390 @@
+#include "host/scan/orchestrator.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <limits>
+#include <nuscan_version.hpp>
+#include <optional>
+
+#include "host/io/journal.hpp"
+#include "host/scan/self_check.hpp"
+#include "host/support/error.hpp"
+#include "host/support/sha256.hpp"
+
+namespace nuscan
+{
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+/// Points per chunk: some tens of milliseconds of work, so that an interruption loses little and progress moves.
+constexpr std::int64_t factored_chunk = 1 << 16;
+constexpr std::int64_t direct_chunk = 1 << 12;
+constexpr std::int64_t reference_chunk = 1 << 6;
+
+/// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
+constexpr double factored_poisson_cost = 1.5e-6;
+constexpr double factored_gaussian_cost = 3e-7;
+constexpr double direct_cost = 3e-5;
+constexpr double reference_cost = 2e-2;
+/// Folding the templates of one mass combination, per experiment [s].
+constexpr double template_cost = 5e-4;
+
+double seconds_since(Clock::time_point start)
+{
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string utc_now()
+{
+    auto const now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+    return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+}
+
+std::string host_name()
+{
+    char name[256] = {};
+    return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+std::size_t rate_count(Inputs const& inputs)
+{
+    std::size_t bins = 0;
+    for (auto const& experiment : inputs.experiments)
+        bins += experiment.bins();
+    return bins;
+}
+
+std::size_t pull_count(Inputs const& inputs)
+{
+    std::size_t pulls = 1;
+    for (auto const& experiment : inputs.experiments)
+        pulls += experiment.pulls.size();
+    return pulls;
+}
+
+std::filesystem::path sibling(std::filesystem::path const& output, char const* suffix)
+{
+    return output.string() + suffix;
+}
+
+/// The folder of the output must exist and take files.
+void check_output_folder(std::filesystem::path const& output)
+{
+    auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
+    if (!std::filesystem::is_directory(folder))
+        throw InputError(fmt::format("{}: the folder {} does not exist; create it first", output.string(), folder.string()));
+    if (std::filesystem::is_directory(output))
+        throw InputError(fmt::format("{}: is a folder; name a file, for example {}/scan.h5", output.string(), output.string()));
+    if (access(folder.c_str(), W_OK | X_OK) != 0)
+        throw InputError(fmt::format("{}: the folder {} is not writable; choose another one", output.string(), folder.string()));
+}
+
+void check_disk(std::filesystem::path const& output, std::uint64_t bytes)
+{
+    auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
+    auto const space = std::filesystem::space(folder);
+    if (space.available < bytes)
+        throw InputError(fmt::format("{}: not enough disk: the scan needs {:.3g} GB beside what is there, {} has {:.3g} GB free; use "
+                                     "fewer points or another disk",
+                                     output.string(), static_cast<double>(bytes) * 1e-9, folder.string(),
+                                     static_cast<double>(space.available) * 1e-9));
+}
+
+std::string combined_hash(std::map<std::string, std::string> const& hashes)
+{
+    std::string text;
+    for (auto const& [file, hash] : hashes)
+        text += file + " " + hash + "\n";
+    return sha256(text);
+}
+
+/// What a journal must agree with to be continued.
+std::string scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options)
+{
+    char const* const backend = options.device.kind == DeviceKind::reference ? "reference"
+                                : options.device.kind == DeviceKind::cuda    ? "cuda"
+                                                                             : "cpu";
+    return fmt::format("{}\n{}\n{}\n{}", canonical, combined_hash(data.hashes()), backend, route_name(options.route));
+}
+
+SurfaceLayout surface_layout(Problem const& problem, ScanConfiguration const& configuration)
+{
+    SurfaceLayout layout;
+    for (std::size_t a = 0; a < problem.axes().size(); ++a)
+    {
+        Axis const& axis = problem.axes()[a];
+        auto const& info = parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info;
+        layout.axes.push_back({info.name, info.unit, info.description, info.label, axis.scale, problem.axis_values()[a]});
+    }
+    if (configuration.output_pulls)
+        layout.pulls = problem.prepared().pull_names();
+    if (configuration.output_rates)
+        for (auto const& experiment : problem.prepared().experiments())
+            layout.rates.push_back({experiment.definition().name,
+                                    experiment.definition().rate_unit == RateUnit::events ? "events" : "1/(t yr)",
+                                    experiment.definition().edges});
+    layout.range = {0, problem.size()};
+    return layout;
+}
+
+std::map<std::string, double> named_pulls(Problem const& problem, PointEvaluation const& evaluation)
+{
+    std::map<std::string, double> pulls;
+    auto const names = problem.prepared().pull_names();
+    for (std::size_t p = 0; p < names.size(); ++p)
+        pulls[names[p]] = evaluation.pulls[p];
+    return pulls;
+}
+
+/// Lowest chi^2 and the smallest index that has it: the same for any order of work.
+struct BestFit
+{
+    double chi2 = std::numeric_limits<double>::quiet_NaN();
+    std::int64_t index = -1;
+
+    void offer(double value, std::int64_t at)
+    {
+        if (std::isfinite(value) && (index < 0 || value < chi2))
+        {
+            chi2 = value;
+            index = at;
+        }
+    }
+};
+
+} // namespace
+
+ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs, ScanOptions const& options)
+{
+    std::vector<int> given;
+    for (Axis const& axis : configuration.axes)
+        given.push_back(axis.parameter);
+    for (auto const& [parameter, value] : configuration.fixed)
+        given.push_back(parameter);
+    check_parameter_set(given, inputs);
+
+    ScanPlan plan;
+    plan.points = configuration.size();
+    int variables = 0;
+    for (Axis const& axis : configuration.axes)
+    {
+        if (parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info.role == ParameterRole::mass)
+            plan.mass_combinations *= axis.n;
+        else
+            ++variables;
+    }
+    bool const direct = options.route == Route::direct;
+    bool const reference = options.device.kind == DeviceKind::reference;
+    plan.chunk = options.chunk > 0 ? options.chunk : reference ? reference_chunk : direct ? direct_chunk : factored_chunk;
+    plan.chunk = std::min(plan.chunk, plan.points);
+    plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
+
+    std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
+    std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
+    plan.journal_bytes = Journal::bytes(plan.points, pulls, rates);
+    // The surface holds the same numbers; axes, provenance and chunk index come on top.
+    plan.file_bytes = plan.journal_bytes + plan.journal_bytes / 200 + (std::uint64_t{1} << 20);
+
+    double cost = 0.0;
+    std::uint64_t template_bytes = 0;
+    auto const monomials = static_cast<std::uint64_t>(1 + variables + variables * (variables + 1) / 2);
+    for (auto const& experiment : inputs.experiments)
+    {
+        cost += reference ? reference_cost
+                : direct  ? direct_cost
+                : experiment.statistic == Statistic::poisson ? factored_poisson_cost
+                                                             : factored_gaussian_cost;
+        template_bytes += monomials * (experiment.bins() + 7) * sizeof(double);
+    }
+    int const threads = resolve_threads(options.threads);
+    plan.seconds = static_cast<double>(plan.points) * cost / threads;
+    if (!direct && !reference)
+        plan.seconds += static_cast<double>(plan.mass_combinations) * template_cost * static_cast<double>(inputs.experiments.size())
+                        / threads;
+    auto const row = static_cast<std::uint64_t>(plan.points / configuration.axes.front().n);
+    // Program and inputs, one chunk, one slab of the output, the templates (bounded by half a GiB).
+    plan.memory_bytes = (std::uint64_t{40} << 20) + Journal::bytes(plan.chunk, pulls, rates)
+                        + 2 * Journal::bytes(static_cast<std::int64_t>(std::max<std::uint64_t>(row, 1 << 17)), pulls, rates)
+                        + std::min(template_bytes * static_cast<std::uint64_t>(plan.mass_combinations), std::uint64_t{512} << 20);
+    return plan;
+}
+
+ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, ScanOptions const& options)
+{
+    auto const start = Clock::now();
+    ScanResult result;
+    SurfaceMeta& meta = result.meta;
+    meta.start_utc = utc_now();
+
+    std::error_code ignored;
+    if (!configuration.path.empty() && std::filesystem::equivalent(configuration.path, options.output, ignored))
+        throw InputError(fmt::format("{}: output and grid file are the same file; name another output", options.output.string()));
+    check_output_folder(options.output);
+
+    std::string const canonical = canonical_form(configuration);
+    std::string const hash = sha256(canonical);
+    Inputs inputs = load_inputs(data, configuration.inputs, configuration.experiments);
+    ScanPlan const plan = plan_scan(configuration, inputs, options);
+
+    if (std::filesystem::exists(options.output) && !options.restart)
+    {
+        std::optional<SurfaceReader> existing;
+        try
+        {
+            existing.emplace(options.output);
+        }
+        catch (InputError const& problem)
+        {
+            throw InputError(fmt::format("{} (--restart would replace it)", problem.what()));
+        }
+        if (existing->meta().configuration_sha256 != hash)
+            throw InputError(fmt::format("{}: holds another scan (configuration {}, this one is {}); choose another name or use --restart",
+                                         options.output.string(), existing->meta().configuration_sha256.substr(0, 12),
+                                         hash.substr(0, 12)));
+        if (existing->meta().data_sha256 != data.hashes())
+            throw InputError(fmt::format("{}: holds the same scan of other data files; choose another name or use --restart",
+                                         options.output.string()));
+        result.outcome = ScanOutcome::already_finished;
+        result.meta = existing->meta();
+        result.best_fit = existing->best_fit();
+        result.null = existing->null();
+        return result;
+    }
+
+    auto const journal_path = sibling(options.output, ".journal");
+    std::uint64_t already = 0;
+    if (std::filesystem::exists(journal_path) && !options.restart)
+        already = std::filesystem::file_size(journal_path);
+    std::uint64_t const needed = plan.file_bytes + plan.journal_bytes;
+    check_disk(options.output, needed > already ? needed - already : 0);
+
+    auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
+    auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
+    std::size_t const n_pulls = configuration.output_pulls ? prepared->pull_names().size() : 0;
+    std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;
+    Journal journal(journal_path, scan_identity(canonical, data, options), options.restart, n_pulls, n_rates);
+    result.resumed_at = journal.points();
+
+    // --- compute ---------------------------------------------------------------------------------------------------------------
+    SelfCheck self_check(problem, hash);
+    auto const backend = make_backend(options.device, problem, options.route, options.threads);
+    auto const compute_start = Clock::now();
+    Chunk chunk;
+    while (journal.points() < plan.points)
+    {
+        chunk.begin = journal.points();
+        chunk.resize(std::min(plan.chunk, plan.points - chunk.begin), n_pulls, n_rates);
+        backend->evaluate({chunk.begin, chunk.begin + chunk.size()}, chunk.outputs());
+        journal.append(chunk);
+        result.done = journal.points();
+        if (options.progress)
+        {
+            double const elapsed = seconds_since(compute_start);
+            double const speed = static_cast<double>(result.done - result.resumed_at) / elapsed;
+            options.progress({result.done, plan.points, speed, static_cast<double>(plan.points - result.done) / speed});
+        }
+        if (options.interrupted && options.interrupted() && journal.points() < plan.points)
+        {
+            result.outcome = ScanOutcome::interrupted;
+            return result;
+        }
+    }
+    meta.compute_time_s = seconds_since(compute_start);
+    meta.points_per_s = static_cast<double>(plan.points - result.resumed_at) / meta.compute_time_s;
+    result.done = plan.points;
+    auto const checked = self_check.finish(meta.compute_time_s);
+
+    // --- output ----------------------------------------------------------------------------------------------------------------
+    auto const partial = sibling(options.output, ".partial");
+    BestFit best;
+    try
+    {
+        SurfaceWriter writer(partial, surface_layout(*problem, configuration));
+        auto next_check = checked.begin();
+        meta.self_check.tolerance = self_check_tolerance;
+        journal.for_each([&](Chunk const& done) {
+            for (std::int64_t i = 0; i < done.size(); ++i)
+            {
+                auto const slot = static_cast<std::size_t>(i);
+                best.offer(done.chi2[slot], done.begin + i);
+                auto const status = static_cast<PointStatus>(done.status[slot]);
+                meta.not_converged += status == PointStatus::not_converged;
+                meta.not_finite += status == PointStatus::not_finite;
+                meta.direct_fallback += status == PointStatus::ok_direct;
+            }
+            for (; next_check != checked.end() && next_check->index < done.begin + done.size(); ++next_check)
+            {
+                double const chi2 = done.chi2[static_cast<std::size_t>(next_check->index - done.begin)];
+                meta.self_check.worst = std::max(meta.self_check.worst, check_deviation(chi2, next_check->chi2));
+            }
+            writer.append(done.size(), done.chi2.data(), done.status.data(), done.pulls.empty() ? nullptr : done.pulls.data(),
+                          done.rates.empty() ? nullptr : done.rates.data());
+        });
+        meta.self_check.points = static_cast<std::int64_t>(checked.size());
+        meta.self_check.passed = meta.self_check.worst <= self_check_tolerance;
+        meta.failed = !meta.self_check.passed;
+
+        auto const sm = evaluate_point(*prepared, {}, Route::direct, false);
+        result.null.chi2 = sm.fit.chi2;
+        result.null.pulls = named_pulls(*problem, sm);
+        result.best_fit.index = best.index;
+        result.best_fit.chi2 = best.chi2;
+        if (best.index >= 0)
+        {
+            FixedParameters point = configuration.fixed;
+            auto const values = problem->values(best.index);
+            for (Axis const& axis : configuration.axes)
+            {
+                point[axis.parameter] = values[axis.parameter];
+                result.best_fit.parameters[parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info.name]
+                    = values[axis.parameter];
+            }
+            result.best_fit.pulls = named_pulls(*problem, evaluate_point(*prepared, point, Route::direct, false));
+        }
+
+        meta.title = configuration.title;
+        meta.experiments = configuration.experiments;
+        meta.configuration = configuration.text;
+        meta.configuration_canonical = canonical;
+        meta.configuration_sha256 = hash;
+        meta.data_sha256 = data.hashes();
+        meta.command_line = options.command_line;
+        meta.version = build::version;
+        meta.commit = build::commit;
+        meta.dirty = build::dirty;
+        meta.compiler = build::compiler;
+        meta.cuda = build::cuda;
+        meta.backend = backend->name();
+        meta.device = options.device.description;
+        meta.route = options.device.kind == DeviceKind::reference ? "reference" : route_name(options.route);
+        meta.threads = resolve_threads(options.threads);
+        meta.host = host_name();
+        meta.stop_utc = utc_now();
+        meta.wall_time_s = seconds_since(start);
+        meta.range = {0, plan.points};
+        writer.finish(meta, result.best_fit, result.null);
+    }
+    catch (...)
+    {
+        std::filesystem::remove(partial, ignored);
+        throw;
+    }
+    std::error_code failure;
+    std::filesystem::rename(partial, options.output, failure);
+    if (failure)
+        throw RunError(fmt::format("{}: cannot be renamed from {}: {}", options.output.string(), partial.string(), failure.message()));
+    journal.remove();
+    result.outcome = meta.failed ? ScanOutcome::self_check_failed : ScanOutcome::finished;
+    return result;
+}
+
+} // namespace nuscan

@@ -1,0 +1,78 @@
+/// \file
+/// Runs a scan: chunks, journal, self-check, output file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "host/backends/backend.hpp"
+#include "host/inputs/table.hpp"
+#include "host/io/surface_file.hpp"
+#include "host/scan/configuration.hpp"
+
+namespace nuscan
+{
+
+/// State of a running scan, for people.
+struct ScanProgress
+{
+    std::int64_t done = 0;
+    std::int64_t total = 0;
+    double points_per_s = 0.0;
+    double remaining_s = 0.0;
+};
+
+struct ScanOptions
+{
+    std::filesystem::path output;
+    Device device;
+    Route route = Route::automatic;
+    int threads = 0;          ///< 0: all cores
+    std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; never changes results
+    bool restart = false;     ///< discard an existing output or journal
+    std::string command_line; ///< for the record
+    std::function<void(ScanProgress const&)> progress;
+    std::function<bool()> interrupted; ///< asked after every chunk
+};
+
+enum class ScanOutcome
+{
+    finished,         ///< the output file is there
+    already_finished, ///< it was there before, made by the same configuration
+    interrupted,      ///< the journal holds what was done; the same command continues
+    self_check_failed ///< the output file is there, marked failed
+};
+
+struct ScanResult
+{
+    ScanOutcome outcome = ScanOutcome::finished;
+    std::int64_t resumed_at = 0; ///< points that an earlier run had done
+    std::int64_t done = 0;
+    SurfaceMeta meta;
+    PointRecord best_fit;
+    PointRecord null;
+};
+
+/// What a scan needs, before anything is computed.
+struct ScanPlan
+{
+    std::int64_t points = 0;
+    std::int64_t chunk = 0;
+    std::int64_t chunks = 0;
+    std::int64_t mass_combinations = 1;
+    std::uint64_t file_bytes = 0;    ///< of the output
+    std::uint64_t journal_bytes = 0; ///< of the journal beside it, removed at the end
+    std::uint64_t memory_bytes = 0;
+    double seconds = 0.0; ///< rough, from nominal costs per point
+};
+
+/// Checks a configuration against its inputs and sizes the scan. Throws InputError.
+ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs, ScanOptions const& options);
+
+/// Runs the scan. Throws InputError (bad configuration, unusable output path, output of another scan, not enough disk) before
+/// anything is written, RunError on failure.
+ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, ScanOptions const& options);
+
+} // namespace nuscan

@@ -1,0 +1,155 @@
+#include "host/stats/intervals.hpp"
+
+#include <algorithm>
+#include <boost/math/distributions/chi_squared.hpp>
+#include <boost/math/tools/minima.hpp>
+#include <boost/math/tools/roots.hpp>
+#include <cmath>
+#include <cstdint>
+
+#include "host/support/error.hpp"
+
+namespace nuscan
+{
+
+namespace
+{
+
+constexpr int lowest_decade = -60;
+constexpr int highest_decade = 20;
+/// Extrema shallower than this are rounding.
+constexpr double noise = 1e-9;
+constexpr int brent_bits = 30;
+constexpr double root_tolerance = 1e-13;
+
+struct Sample
+{
+    double x;
+    double chi2;
+};
+
+void sort_samples(std::vector<Sample>& samples)
+{
+    std::sort(samples.begin(), samples.end(), [](Sample const& a, Sample const& b) { return a.x < b.x; });
+    samples.erase(std::unique(samples.begin(), samples.end(), [](Sample const& a, Sample const& b) { return a.x == b.x; }),
+                  samples.end());
+}
+
+/// Refined local minima (sign = 1) or maxima (sign = -1) of the sampled curve.
+std::vector<Sample> extrema(std::function<double(double)> const& chi2, std::vector<Sample> const& samples, double sign)
+{
+    std::vector<Sample> found;
+    for (std::size_t i = 1; i + 1 < samples.size(); ++i)
+    {
+        double const left = sign * samples[i - 1].chi2;
+        double const here = sign * samples[i].chi2;
+        double const right = sign * samples[i + 1].chi2;
+        if (here > left || here > right || std::max(left, right) - here < noise * (1.0 + std::fabs(here)))
+            continue;
+        std::uintmax_t steps = 200;
+        auto const best = boost::math::tools::brent_find_minima([&](double x) { return sign * chi2(x); }, samples[i - 1].x,
+                                                                samples[i + 1].x, brent_bits, steps);
+        if (std::isfinite(best.second) && best.second < here)
+            found.push_back({best.first, sign * best.second});
+        else
+            found.push_back(samples[i]);
+    }
+    return found;
+}
+
+} // namespace
+
+double delta_chi2(double cl, int dof)
+{
+    return boost::math::quantile(boost::math::chi_squared(static_cast<double>(dof)), cl);
+}
+
+AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, bool non_negative, double threshold,
+                                  Sampling const& sampling)
+{
+    std::vector<Sample> samples;
+    auto const take = [&](double x) {
+        double const value = chi2(x);
+        if (std::isfinite(value))
+            samples.push_back({x, value});
+        return std::isfinite(value);
+    };
+    if (!take(0.0))
+        throw RunError("chi^2 is not finite at the Standard-Model point");
+    for (double const sign : {1.0, -1.0})
+    {
+        if (sign < 0.0 && non_negative)
+            break;
+        for (int i = lowest_decade * sampling.per_decade; i <= highest_decade * sampling.per_decade; ++i)
+            if (!take(sign * std::pow(10.0, static_cast<double>(i) / sampling.per_decade)))
+                break;
+    }
+    sort_samples(samples);
+
+    // Even samples over the part that may be allowed, one coarse sample beyond it on each side.
+    double lowest = samples.front().chi2;
+    for (Sample const& sample : samples)
+        lowest = std::min(lowest, sample.chi2);
+    std::size_t first = samples.size();
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < samples.size(); ++i)
+        if (samples[i].chi2 - lowest <= threshold + 1.0)
+        {
+            first = std::min(first, i);
+            last = i;
+        }
+    double const from = samples[first > 0 ? first - 1 : 0].x;
+    double const to = samples[std::min(last + 1, samples.size() - 1)].x;
+    // Where nothing is excluded the range spans all decades and even samples tell nothing.
+    if (first > 0 || last + 1 < samples.size())
+        for (int i = 1; i < sampling.even; ++i)
+            take(from + (to - from) * i / sampling.even);
+    sort_samples(samples);
+
+    auto const minima = extrema(chi2, samples, 1.0);
+    auto const maxima = extrema(chi2, samples, -1.0);
+    samples.insert(samples.end(), minima.begin(), minima.end());
+    samples.insert(samples.end(), maxima.begin(), maxima.end());
+    sort_samples(samples);
+
+    AllowedRegion region;
+    auto const best = std::min_element(samples.begin(), samples.end(),
+                                       [](Sample const& a, Sample const& b) { return a.chi2 < b.chi2; });
+    region.best_fit = best->x;
+    region.chi2_min = best->chi2;
+    // On a plateau around 0 rounding picks an arbitrary sample: say 0.
+    auto const zero = std::find_if(samples.begin(), samples.end(), [](Sample const& sample) { return sample.x == 0.0; });
+    if (zero->chi2 - best->chi2 < noise)
+        region.best_fit = 0.0;
+
+    auto const excess = [&](double x) { return chi2(x) - region.chi2_min - threshold; };
+    auto const crossing = [&](Sample const& a, Sample const& b) {
+        std::uintmax_t steps = 200;
+        auto const close = [](double p, double q) { return std::fabs(p - q) <= root_tolerance * std::max(std::fabs(p), std::fabs(q)); };
+        auto const bracket
+            = boost::math::tools::toms748_solve(excess, a.x, b.x, a.chi2 - region.chi2_min - threshold,
+                                                b.chi2 - region.chi2_min - threshold, close, steps);
+        return 0.5 * (bracket.first + bracket.second);
+    };
+    double const infinity = std::numeric_limits<double>::infinity();
+    bool inside = false;
+    for (std::size_t i = 0; i < samples.size(); ++i)
+    {
+        bool const allowed = samples[i].chi2 - region.chi2_min <= threshold;
+        if (allowed && !inside)
+            region.intervals.push_back({i == 0 ? (non_negative ? 0.0 : -infinity) : crossing(samples[i - 1], samples[i]), infinity});
+        if (!allowed && inside)
+            region.intervals.back().hi = crossing(samples[i - 1], samples[i]);
+        inside = allowed;
+    }
+
+    auto const is_close = [&](double value) { return std::fabs(value - region.chi2_min - threshold) < marginal_distance; };
+    for (auto const& extremum : {minima, maxima})
+        for (Sample const& sample : extremum)
+            region.marginal = region.marginal || is_close(sample.chi2);
+    if (non_negative)
+        region.marginal = region.marginal || is_close(samples.front().chi2);
+    return region;
+}
+
+} // namespace nuscan

@@ -1,0 +1,75 @@
+/// \file
+/// Axes of a scan and the correspondence between a point's index and its coordinates.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "nuscan/core/macros.hpp"
+
+namespace nuscan
+{
+
+inline constexpr int max_axes = 4;
+
+enum class AxisScale
+{
+    linear,
+    log
+};
+
+/// One axis: n values of a parameter from min to max, both included.
+struct Axis
+{
+    int parameter = -1; ///< index in the catalogue
+    double min = 0.0;   ///< in the parameter's interface unit
+    double max = 0.0;
+    std::int64_t n = 1;
+    AxisScale scale = AxisScale::linear;
+
+    /// Value of node \p i; the ends are exact.
+    double value(std::int64_t i) const
+    {
+        if (i == 0)
+            return min;
+        if (i == n - 1)
+            return max;
+        double const t = static_cast<double>(i) / static_cast<double>(n - 1);
+        if (scale == AxisScale::log)
+            return std::exp((1.0 - t) * std::log(min) + t * std::log(max));
+        return (1.0 - t) * min + t * max;
+    }
+
+    std::vector<double> values() const
+    {
+        std::vector<double> all;
+        all.reserve(static_cast<std::size_t>(n));
+        for (std::int64_t i = 0; i < n; ++i)
+            all.push_back(value(i));
+        return all;
+    }
+};
+
+/// Points of a scan: a grid in C order (the last axis runs fastest), or a list of points.
+struct GridView
+{
+    int n_axes = 0;
+    bool is_list = false;
+    std::int64_t size = 1;
+    std::int64_t shape[max_axes] = {1, 1, 1, 1}; ///< of a list: the number of points in every entry
+    double const* values[max_axes] = {};         ///< [shape[a]]
+
+    /// Node number of point \p index on each axis.
+    NUSCAN_HD void nodes(std::int64_t index, std::int64_t* node) const
+    {
+        for (int a = n_axes - 1; a >= 0; --a)
+        {
+            node[a] = is_list ? index : index % shape[a];
+            if (!is_list)
+                index /= shape[a];
+        }
+    }
+};
+
+} // namespace nuscan

@@ -1,0 +1,124 @@
+/// \file
+/// A prepared scan problem as plain views, and what a backend does with one point of it.
+#pragma once
+
+#include "nuscan/detector/experiment.hpp"
+#include "nuscan/scan/factored.hpp"
+#include "nuscan/scan/grid.hpp"
+#include "nuscan/scan/parameter.hpp"
+#include "nuscan/stats/chi2.hpp"
+
+namespace nuscan
+{
+
+/// Everything needed to evaluate any point: axes, model and experiments. Trivially copyable; owns nothing.
+struct ProblemView
+{
+    GridView grid;
+    Constants constants;
+    ParameterMap axis_map[max_axes];
+    /// Strengths and masses that are fixed.
+    ModelPoint base;
+    /// Axis behind each variable of the basis, and the power that turns its value into a strength.
+    MonomialBasis basis;
+    int variable_axis[max_variables] = {};
+    /// Axes that are masses; the points of one combination of masses share their templates.
+    int n_mass_axes = 0;
+    int mass_axis[max_axes] = {};
+    std::int64_t n_mass_combinations = 1;
+
+    ResponseView response[max_experiments];
+    FitView fit;
+    int rate_stride = 0; ///< length of a rate vector over all experiments
+};
+
+/// Number of the mass combination that the nodes of a point belong to.
+NUSCAN_HD inline std::int64_t mass_combination(ProblemView const& problem, std::int64_t const* node)
+{
+    std::int64_t combination = 0;
+    for (int k = 0; k < problem.n_mass_axes; ++k)
+    {
+        int const a = problem.mass_axis[k];
+        // In a list every point is a combination of its own.
+        combination = problem.grid.is_list ? node[a] : combination * problem.grid.shape[a] + node[a];
+    }
+    return combination;
+}
+
+/// Fixed strengths and the masses of a combination: the base that templates are folded on.
+NUSCAN_HD inline ModelPoint combination_base(ProblemView const& problem, std::int64_t combination)
+{
+    ModelPoint base = problem.base;
+    for (int k = problem.n_mass_axes - 1; k >= 0; --k)
+    {
+        int const a = problem.mass_axis[k];
+        std::int64_t const node = problem.grid.is_list ? combination : combination % problem.grid.shape[a];
+        if (!problem.grid.is_list)
+            combination /= problem.grid.shape[a];
+        apply_parameter(base, problem.axis_map[a], problem.grid.values[a][node]);
+    }
+    return base;
+}
+
+/// The complete point at the given nodes.
+NUSCAN_HD inline ModelPoint point_at(ProblemView const& problem, std::int64_t const* node)
+{
+    ModelPoint point = problem.base;
+    for (int a = 0; a < problem.grid.n_axes; ++a)
+        apply_parameter(point, problem.axis_map[a], problem.grid.values[a][node[a]]);
+    return point;
+}
+
+/// Length of the templates of one mass combination, over all experiments.
+NUSCAN_HD inline std::int64_t template_stride(ProblemView const& problem)
+{
+    return static_cast<std::int64_t>(problem.basis.n_monomials) * problem.rate_stride;
+}
+
+/// Folds the templates of all experiments for one mass combination. \param templates  [template_stride]
+NUSCAN_HD inline void fold_combination(ProblemView const& problem, std::int64_t combination, double* templates)
+{
+    ModelPoint const base = combination_base(problem, combination);
+    for (int e = 0; e < problem.fit.n_experiments; ++e)
+    {
+        fold_templates(problem.response[e], problem.basis, base, problem.constants, templates);
+        templates += problem.basis.n_monomials * problem.response[e].stride;
+    }
+}
+
+/// Rates of a point by the direct route. \param rates  [rate_stride]
+NUSCAN_HD inline void point_rates_direct(ProblemView const& problem, std::int64_t const* node, double* rates)
+{
+    ModelPoint const point = point_at(problem, node);
+    for (int e = 0; e < problem.fit.n_experiments; ++e)
+    {
+        direct_rates(problem.response[e], point, problem.constants, rates);
+        rates += problem.response[e].stride;
+    }
+}
+
+/// Rates of a point from the templates of its mass combination.
+/// \returns false where cancellation asks for the direct route
+NUSCAN_HD inline bool point_rates_factored(ProblemView const& problem, std::int64_t const* node, double const* templates,
+                                           double* rates)
+{
+    double strength[max_variables];
+    for (int v = 0; v < problem.basis.n_variables; ++v)
+    {
+        int const a = problem.variable_axis[v];
+        strength[v] = coupling_strength(problem.grid.values[a][node[a]], problem.axis_map[a].power);
+    }
+    double monomials[max_monomials];
+    evaluate_monomials(problem.basis, strength, monomials);
+    bool accurate = true;
+    for (int e = 0; e < problem.fit.n_experiments; ++e)
+    {
+        int const stride = problem.response[e].stride;
+        accurate = factored_rates(templates, monomials, problem.basis.n_monomials, stride, rates) && accurate;
+        templates += problem.basis.n_monomials * stride;
+        rates += stride;
+    }
+    return accurate;
+}
+
+} // namespace nuscan

@@ -49,7 +49,7 @@ OTHER_COLORS = ("#3a7d44", "#7b3294", "#b8860b", "#444444")
 UNITS = {"mu_B": r"$\mu_B$", "cm^2": r"cm$^2$", "1": ""}
 
 
-@dataclass
+@dataclass(eq=False)
 class Axis:
     name: str
     unit: str
@@ -63,7 +63,7 @@ class Axis:
         return f"{self.label} [{unit}]" if unit else self.label
 
 
-@dataclass
+@dataclass(eq=False)
 class Surface:
     """chi^2[i, j] over axes[0] and axes[1]."""
 
@@ -97,7 +97,7 @@ def read_axis(scale: h5py.Dataset) -> Axis:
 def read_surface(path: Path) -> Surface:
     """Reads a file, or ends with one line that says what is wrong with it."""
     if not path.is_file():
-        fail(f"{path}: no such file")
+        fail(f"{path}: no such file, or no file")
     try:
         with h5py.File(path, "r") as file:
             major = int(file.attrs["schema_major"])
@@ -140,7 +140,15 @@ def draw(axes: Axes, surface: Surface, style: Style, level: float) -> np.ndarray
     z = np.ma.masked_invalid(np.minimum(surface.delta_chi2, 100.0 * level)).T
     if style.shade > 0.0:
         axes.contourf(x, y, z, levels=[level, 200.0 * level], colors=[style.color], alpha=style.shade)
-    lines = axes.contour(x, y, z, levels=[level], colors=[style.color], linestyles=[style.linestyle], linewidths=[style.linewidth])
+    lines = axes.contour(
+        x,
+        y,
+        z,
+        levels=[level],
+        colors=[style.color],
+        linestyles=[style.linestyle],
+        linewidths=[style.linewidth],
+    )
     segments = [segment for segment in lines.allsegs[0] if len(segment)]
     return np.concatenate(segments) if segments else np.empty((0, 2))
 
@@ -149,7 +157,9 @@ def place_legend(figure: Figure, axes: Axes, handles: list[Line2D], title: str, 
     """Puts the legend into the corner where it hides least of the contours."""
 
     def draw_legend(corner: str) -> Legend:
-        return axes.legend(handles=handles, title=title, loc=corner, frameon=False, alignment="left", handlelength=2.4)
+        return axes.legend(
+            handles=handles, title=title, loc=corner, frameon=False, alignment="left", handlelength=2.4
+        )
 
     def hidden(corner: str) -> int:
         legend = draw_legend(corner)
@@ -163,11 +173,13 @@ def place_legend(figure: Figure, axes: Axes, handles: list[Line2D], title: str, 
 
 
 def plot(surfaces: list[Surface], cl: float, output: Path) -> None:
-    plt.rcParams.update({"font.family": "STIXGeneral", "mathtext.fontset": "stix", "font.size": 13, "legend.fontsize": 11.5})
+    plt.rcParams.update(
+        {"font.family": "STIXGeneral", "mathtext.fontset": "stix", "font.size": 13, "legend.fontsize": 11.5}
+    )
     figure, axes = plt.subplots(figsize=(6.4, 5.0), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
     first = surfaces[0].axes
-    for set_scale, axis in zip((axes.set_xscale, axes.set_yscale), first):
+    for set_scale, axis in zip((axes.set_xscale, axes.set_yscale), first, strict=True):
         set_scale("log" if axis.logarithmic else "linear")
     axes.set_xlim(first[0].values[0], first[0].values[-1])
     axes.set_ylim(first[1].values[0], first[1].values[-1])
@@ -181,7 +193,16 @@ def plot(surfaces: list[Surface], cl: float, output: Path) -> None:
         vertices.append(draw(axes, surface, style, level))
         if vertices[-1].size == 0:
             print(f"{surface.path}: nothing is excluded at {100 * cl:g}% C.L.", file=sys.stderr)
-        handles.append(Line2D([], [], color=style.color, linestyle=style.linestyle, linewidth=style.linewidth, label=style.label))
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=style.color,
+                linestyle=style.linestyle,
+                linewidth=style.linewidth,
+                label=style.label,
+            )
+        )
 
     axes.set_xlabel(first[0].title, fontsize=15)
     axes.set_ylabel(first[1].title, fontsize=15)
@@ -191,7 +212,7 @@ def plot(surfaces: list[Surface], cl: float, output: Path) -> None:
     try:
         figure.savefig(output, dpi=200)
     except (OSError, ValueError) as error:
-        fail(f"{output}: {error}")
+        fail(f"{output}: {error.strerror if isinstance(error, OSError) and error.strerror else error}")
     plt.close(figure)
 
 
@@ -208,8 +229,20 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="example: tools/plot_contours.py -o contours.png vector_lz.h5 vector_xenonnt.h5",
     )
-    parser.add_argument("surfaces", nargs="+", type=Path, metavar="FILE.h5", help="surface over two axes, the same in all files")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="picture; its ending (png, pdf, svg) chooses the format")
+    parser.add_argument(
+        "surfaces",
+        nargs="+",
+        type=Path,
+        metavar="FILE.h5",
+        help="surface over two axes, the same in all files",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="picture; its ending (png, pdf, svg) chooses the format",
+    )
     parser.add_argument("--cl", type=confidence, default=0.90, help="confidence level (default: 0.90)")
     arguments = parser.parse_args()
 

@@ -88,7 +88,10 @@ def load_published(path: Path) -> dict[tuple[str, str], Published]:
     published: dict[tuple[str, str], Published] = {}
     for entry in load_toml(path)["limit"]:
         published[entry["experiment"], entry["parameter"]] = Published(
-            entry.get("paper_lower"), entry.get("paper_upper"), entry.get("compare_with"), entry.get("note", "")
+            entry.get("paper_lower"),
+            entry.get("paper_upper"),
+            entry.get("compare_with"),
+            entry.get("note", ""),
         )
     return published
 
@@ -123,18 +126,23 @@ def digits_of(parameter: str) -> int:
 
 
 def table(header: list[str], rows: list[list[str]], right: set[int]) -> list[str]:
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return ["  ".join(f"{cell:>{w}}" if i in right else f"{cell:<{w}}" for i, (cell, w) in enumerate(zip(line, widths))).rstrip() for line in lines]
+    widths = [max(len(cells[i]) for cells in [header, *rows]) for i in range(len(header))]
+
+    def line(cells: list[str]) -> str:
+        return "  ".join(
+            cell.rjust(w) if i in right else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
+
+    return [line(cells) for cells in [header, ["-" * width for width in widths], *rows]]
 
 
-def paper_text(paper: Published, unit: float) -> str:
+def paper_text(paper: Published, unit: float, digits: int) -> str:
     if paper.upper is None:
         return "-"
-    high = f"{paper.upper / unit:.4g}"
-    if paper.compare_with is not None:
-        high += " *"
-    return f"< {high}" if paper.lower is None else f"[{paper.lower / unit:.4g}, {high}]"
+    return interval_text(paper.lower, paper.upper, unit, digits) + (
+        " *" if paper.compare_with is not None else ""
+    )
 
 
 def note_text(limit: Limit) -> str:
@@ -146,7 +154,9 @@ def note_text(limit: Limit) -> str:
     return ", ".join(notes)
 
 
-def limit_block(experiment: str, limits: dict[str, dict[str, Limit]], published: dict[tuple[str, str], Published]) -> list[str]:
+def limit_block(
+    experiment: str, limits: dict[str, dict[str, Limit]], published: dict[tuple[str, str], Published]
+) -> list[str]:
     """The table of one experiment; the one of LZ has the limits with LZ's own efficiency in a further column."""
     beside = experiment == FITTED
     header = ["parameter", "unit", "paper", "nuscan", "ratio", "note"]
@@ -159,7 +169,7 @@ def limit_block(experiment: str, limits: dict[str, dict[str, Limit]], published:
         row = [
             parameter,
             unit_text,
-            paper_text(paper, unit),
+            paper_text(paper, unit, digits_of(parameter) - 1),
             limit_text(limit, unit, digits_of(parameter)),
             " ".join(f"{ratio:.3f}" for _, ratio in ratios(limit, paper)) or "-",
             note_text(limit),
@@ -167,12 +177,16 @@ def limit_block(experiment: str, limits: dict[str, dict[str, Limit]], published:
         if beside:
             other = limits[OWN_EFFICIENCY][parameter]
             row.insert(5, limit_text(other, unit, digits_of(parameter)))
-            row[6] = ", ".join(filter(None, [row[6], note_text(other) and f"own efficiency: {note_text(other)}"]))
+            row[6] = ", ".join(
+                filter(None, [row[6], note_text(other) and f"own efficiency: {note_text(other)}"])
+            )
         rows.append(row)
     return table(header, rows, {2, 3, 4, 5} if beside else {2, 3, 4})
 
 
-def worst(experiment: str, limits: dict[str, Limit], published: dict[tuple[str, str], Published]) -> tuple[float, str]:
+def worst(
+    experiment: str, limits: dict[str, Limit], published: dict[tuple[str, str], Published]
+) -> tuple[float, str]:
     """Largest deviation from the paper and where it is."""
     deviations = [
         (abs(ratio - 1.0), f"{parameter}, {side} bound")
@@ -212,45 +226,80 @@ def count_block(results: Path) -> list[str]:
     return table(header, rows, {1, 2, 3, 4, 5})
 
 
-def report(results: Path, limits: dict[str, dict[str, Limit]], published: dict[tuple[str, str], Published], tolerance: float) -> str:
+FITTED_TEXT = """
+LZ WS2022 (lz_ws2022_arxiv2208): fitted. The efficiency that the paper used is not published; three numbers that
+describe it were fitted to the paper's LZ limits, so agreement here is no test. 'own efficiency' is lz_ws2022, with the
+efficiency that LZ published later: the one to use for physics.
+"""
+
+LEGEND_TEXT = """
+ratio: nuscan / paper, for each end of an interval. marginal: chi^2 has a minimum or maximum within 0.02 of the
+threshold, so that little would join, split or end an interval there.
+"""
+
+COUNTS_TEXT = """
+step function: electrons count as free above their binding energy, as in the paper and in all limits above. RRPA:
+corrected for their binding by a relativistic many-body calculation. XENONnT's number (1-30 keV, digitised from Fig. 4
+of arXiv:2207.11330) agrees with the former, LZ's (arXiv:2207.03764) with the latter.
+"""
+
+
+def report(
+    results: Path,
+    limits: dict[str, dict[str, Limit]],
+    published: dict[tuple[str, str], Published],
+    tolerance: float,
+) -> str:
     lines = ["90% C.L. limits, one parameter at a time, beside Table I of arXiv:2208.06415", ""]
     lines += ["XENONnT SR0 (xenonnt_sr0): reproduced, nothing is tuned", ""]
     lines += limit_block(REPRODUCED, limits, published)
-    lines += ["", "LZ WS2022 (lz_ws2022_arxiv2208): fitted. The efficiency that the paper used is not published; three numbers that describe"]
-    lines += ["it were fitted to the paper's LZ limits, so agreement here is no test. 'own efficiency' is lz_ws2022, with the efficiency that"]
-    lines += ["LZ published later: the one to use for physics.", ""]
+    lines += FITTED_TEXT.splitlines() + [""]
     lines += limit_block(FITTED, limits, published)
-    lines += ["", "ratio: nuscan / paper, for both ends of an interval. marginal: an end or a gap lies within 0.02 of the threshold in Delta chi^2."]
+    lines += LEGEND_TEXT.splitlines()
     for (experiment, parameter), paper in published.items():
         if paper.compare_with is not None:
             unit, unit_text = scale_of(parameter)
-            lines.append(
-                f"* {parameter} of {experiment}: the printed {paper.upper / unit:.2f} is a misprint ({paper.note});"
-                f" the ratio is to {paper.compare_with / unit:.2f} [{unit_text}]."
-            )
+            lines.append(f"* {parameter} of {experiment}: a misprint, {paper.note};")
+            lines.append(f"  the ratio is to {paper.compare_with / unit:.2f} ({unit_text}).")
     for experiment in (REPRODUCED, FITTED):
         deviation, where = worst(experiment, limits[experiment], published)
-        verdict = "within" if deviation <= tolerance else "OUTSIDE"
-        lines.append(f"Largest deviation from the paper, {KINDS[experiment]}: {100 * deviation:.1f} % ({where}), {verdict} {100 * tolerance:.0f} %.")
+        lines.append(
+            f"Largest deviation from the paper, {KINDS[experiment]}: {100 * deviation:.1f} % ({where}),"
+            f" {'within' if deviation <= tolerance else 'OUTSIDE'} {100 * tolerance:.0f} %."
+        )
     lines += ["", "Solar neutrino events of the Standard Model", ""]
     lines += count_block(results)
-    lines += ["", "step function: electrons count as free above their binding energy, as in all limits above. RRPA: with the factors of a"]
-    lines += ["relativistic many-body calculation for bound electrons, which LZ's number includes. LZ's number is from arXiv:2207.03764,"]
-    lines += ["XENONnT's (1-30 keV) was digitised from Fig. 4 of arXiv:2207.11330."]
+    lines += COUNTS_TEXT.splitlines()
     return "\n".join(lines) + "\n"
 
 
-def write_csv(path: Path, limits: dict[str, dict[str, Limit]], published: dict[tuple[str, str], Published]) -> None:
+def write_csv(
+    path: Path, limits: dict[str, dict[str, Limit]], published: dict[tuple[str, str], Published]
+) -> None:
     """One row per end of every interval, in the parameter's own unit."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["experiment", "kind", "parameter", "unit", "interval", "bound", "paper", "compare_with", "nuscan", "ratio", "marginal"])
+        writer.writerow(
+            [
+                "experiment",
+                "kind",
+                "parameter",
+                "unit",
+                "interval",
+                "bound",
+                "paper",
+                "compare_with",
+                "nuscan",
+                "ratio",
+                "marginal",
+            ]
+        )
         for experiment, by_parameter in limits.items():
             for parameter, limit in by_parameter.items():
                 paper = published.get((experiment, parameter), Published())
                 ratio = dict(ratios(limit, paper))
                 for index, piece in enumerate(limit.pieces):
-                    for bound, value in zip(("lower", "upper"), piece):
+                    for bound, value in zip(("lower", "upper"), piece, strict=True):
                         if value is None:
                             continue
                         outer = index == 0 if bound == "lower" else index == len(limit.pieces) - 1
@@ -275,14 +324,20 @@ def write_csv(path: Path, limits: dict[str, dict[str, Limit]], published: dict[t
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="folder with limits_*.json, spectrum_*.json and spectrum_rrpa_*.json; the tables go there")
+    parser.add_argument(
+        "results",
+        type=Path,
+        help="folder with limits_*.json, spectrum_*.json and spectrum_rrpa_*.json; the tables go there",
+    )
     arguments = parser.parse_args()
     results: Path = arguments.results
 
     table1 = PUBLISHED / "paper_table1.toml"
     published = load_published(table1)
     try:
-        limits = {experiment: load_limits(results / f"limits_{experiment}.json") for experiment in EXPERIMENTS}
+        limits = {
+            experiment: load_limits(results / f"limits_{experiment}.json") for experiment in EXPERIMENTS
+        }
         text = report(results, limits, published, load_toml(table1)["tolerance_paper"])
     except (KeyError, IndexError, TypeError) as error:
         fail(f"{results}: the JSON files are not what nuscan writes ({type(error).__name__}: {error})")

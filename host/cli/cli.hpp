@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +40,7 @@ struct CommonOptions
     std::vector<std::string> constants;
     std::string device = "auto";
     std::string route = "auto";
-    long long threads = -1;
+    std::optional<long long> threads;
     bool json = false;
 
     void add_experiments(CLI::App& command, bool several);

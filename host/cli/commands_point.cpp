@@ -284,6 +284,11 @@ void add_limits(CLI::App& app, Program&)
         }
         Inputs const inputs = load(*options);
         if (parameters.empty())
+        {
+            std::vector<int> fixed_alone;
+            for (auto const& [parameter, value] : fixed)
+                fixed_alone.push_back(parameter);
+            check_parameter_set(fixed_alone, inputs);
             for (int const parameter : default_limit_parameters())
             {
                 std::vector<int> given{parameter};
@@ -303,6 +308,7 @@ void add_limits(CLI::App& app, Program&)
                 else
                     spdlog::info("{} is left out: it does not go with what --set fixes", parameter_info(parameter).name);
             }
+        }
         if (parameters.empty())
             throw InputError("no parameter goes with what --set fixes; name one with --parameter");
 

@@ -114,6 +114,9 @@ void add_grid_options(CLI::App& command, GridOptions& options)
     options.add_device(command);
     command.add_option("--chunk", options.chunk, "Points per chunk (default: chosen; never changes results)");
     options.add_inputs(command);
+    // One value each time they are given: the word after it may be the grid file.
+    for (char const* const repeated : {"--set", "--constant"})
+        command.get_option(repeated)->allow_extra_args(false);
 }
 
 } // namespace
@@ -128,7 +131,7 @@ void add_plan(CLI::App& app, Program&)
     command->callback([options] {
         auto const configuration = options->configuration();
         DataFolder data = DataFolder::find();
-        Inputs const inputs = load_inputs(data, configuration.inputs, configuration.experiments);
+        Inputs const inputs = load_scan_inputs(configuration, data);
         ScanOptions const scan = options->scan_options();
         ScanPlan const plan = plan_scan(configuration, inputs, scan);
         if (options->json)
@@ -192,8 +195,10 @@ void add_scan(CLI::App& app, Program& program)
         catch_signals();
         scan.interrupted = [] { return stop_requested != 0; };
         DataFolder data = DataFolder::find();
-        spdlog::info("{}: {} points on {}{}", configuration.title, configuration.size(), scan.device.description,
-                     scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
+        scan.started = [&] {
+            spdlog::info("{}: {} points on {}{}", configuration.title, configuration.size(), scan.device.description,
+                         scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
+        };
         ScanResult const result = run_scan(configuration, data, scan);
         auto const& meta = result.meta;
         switch (result.outcome)

@@ -24,6 +24,21 @@ void set_up_logging(bool quiet, bool verbose)
     spdlog::set_default_logger(logger);
 }
 
+/// One line for a command line that cannot be parsed.
+std::string usage_message(CLI::App const* app, CLI::Error const& error)
+{
+    auto const chosen = app->get_subcommands();
+    auto const rest = app->remaining();
+    if (!chosen.empty())
+        return fmt::format("nuscan: {}; see nuscan {} --help\n", error.what(), chosen.front()->get_name());
+    if (rest.empty() || rest.front().starts_with('-'))
+        return fmt::format("nuscan: {}; see nuscan --help\n", rest.empty() ? "no command is given" : "unknown option " + rest.front());
+    std::vector<std::string> names;
+    for (auto const* const command : app->get_subcommands([](CLI::App const*) { return true; }))
+        names.push_back(command->get_name());
+    return fmt::format("nuscan: unknown command '{}'{}\n", rest.front(), suggestion(rest.front(), names));
+}
+
 int run(int argc, char** argv)
 {
     Program program;
@@ -37,6 +52,7 @@ int run(int argc, char** argv)
                                                   build::dirty ? ", modified" : "", build::compiler, build::cuda));
     app.set_help_flag("-h,--help", "Print this help and exit");
     app.require_subcommand(1);
+    app.failure_message(usage_message);
     app.footer("Every command has --help with an example. Results go to standard output, messages to standard error.\n"
                "Exit codes: 0 done, 1 failure, 2 usage or input error, 3 incomplete but resumable.");
     bool quiet = false;
@@ -163,11 +179,11 @@ void CommonOptions::apply_inputs(InputChoice& choice) const
 int CommonOptions::thread_count() const
 {
     constexpr long long most = 4096;
-    if (threads == -1)
+    if (!threads)
         return 0;
-    if (threads < 1 || threads > most)
-        throw InputError(fmt::format("--threads {}: the number of threads must be 1 to {}", threads, most));
-    return static_cast<int>(threads);
+    if (*threads < 1 || *threads > most)
+        throw InputError(fmt::format("--threads {}: the number of threads must be 1 to {}", *threads, most));
+    return static_cast<int>(*threads);
 }
 
 Device CommonOptions::chosen_device() const

@@ -375,7 +375,8 @@ private:
 
 double EfficiencyDefinition::operator()(double energy_kev) const
 {
-    return table ? (*table)(energy_kev) : 0.5 * plateau * (1.0 + std::erf((energy_kev - threshold) / (sqrt2 * width)));
+    // erfc keeps its digits far below the threshold, where 1 + erf loses them.
+    return table ? (*table)(energy_kev) : 0.5 * plateau * std::erfc((threshold - energy_kev) / (sqrt2 * width));
 }
 
 double ResolutionDefinition::operator()(double energy_kev) const

@@ -1,12 +1,12 @@
 #include "host/io/hdf5_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <limits>
 #include <new>
-#include <numeric>
 #include <system_error>
 
 #include <fcntl.h>
@@ -25,6 +25,7 @@ namespace
 
 // Bounds on what a file may make us allocate; far above anything that is written here.
 constexpr std::size_t max_string_bytes = std::size_t{64} << 20;
+constexpr std::size_t max_heap_object = 4080; // one string of variable length
 constexpr hssize_t max_strings = 65536;
 constexpr std::size_t max_names = 65536;
 constexpr std::uint64_t max_chunk_bytes = std::uint64_t{256} << 20;
@@ -46,16 +47,12 @@ extern "C" herr_t nuscan_keep_first_message(unsigned n, H5E_error2_t const* erro
     return 0;
 }
 
-/// Innermost message of the error stack on one line; the system's own words where it holds an errno.
+/// Innermost message of the error stack, on one line.
 std::string innermost_message()
 {
     std::string text;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, nuscan_keep_first_message, &text);
     H5Eclear2(H5E_DEFAULT);
-    constexpr std::string_view key = "errno = ";
-    if (auto const at = text.find(key); at != text.npos)
-        if (int const number = std::atoi(text.c_str() + at + key.size()); number > 0)
-            return errno_text(number);
     for (char& c : text)
         if (static_cast<unsigned char>(c) < ' ')
             c = ' ';
@@ -65,9 +62,12 @@ std::string innermost_message()
 
 // --- virtual file driver --------------------------------------------------------------------------------------------------------
 //
-// HDF5 1.10 does not survive a failed write: H5Fclose fails, the file stays open inside, and the process crashes on exit when the
-// library tries again. This driver therefore never reports a failed write. It keeps the errno, drops whatever comes later, and
-// lets HDF5 close in peace; File::check_disk() and File::close() then tell.
+// Between HDF5 and the disk, for two weaknesses of HDF5 1.10:
+// - It does not survive a failed write: H5Fclose fails, the file stays open inside, and the process crashes on exit when the
+//   library tries again. The driver never reports a failed write. It keeps the errno, drops whatever comes later, and lets HDF5
+//   close in peace; File::check_disk() and File::close() then tell.
+// - It trusts the heap of strings of variable length, the only part of a file without a checksum: a wrong size there is a crash or
+//   an endless loop. The driver inspects what it reads.
 
 struct DiskFile
 {
@@ -99,6 +99,13 @@ void note_failure(Disk& disk)
 {
     if (disk.error == 0)
         disk.error = errno != 0 ? errno : EIO;
+}
+
+/// Puts the reason where innermost_message() finds it.
+herr_t driver_failure(std::string const& reason)
+{
+    H5Epush2(H5E_DEFAULT, __FILE__, "driver_read", __LINE__, H5E_ERR_CLS, H5E_VFL, H5E_READERROR, "%s", reason.c_str());
+    return -1;
 }
 
 H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
@@ -185,27 +192,67 @@ herr_t driver_get_handle(H5FD_t* file, hid_t, void** handle)
     return 0;
 }
 
+/// Little-endian number of \p size bytes.
+std::uint64_t number_at(unsigned char const* bytes, std::size_t size)
+{
+    std::uint64_t value = 0;
+    while (size-- > 0)
+        value = value << 8 | bytes[size];
+    return value;
+}
+
+/// Whether bytes just read are harmless: no global heap, or one whose objects lie inside it and overrun no buffer of HDF5, which
+/// has at least 4096 bytes. Format: HDF5 File Format Specification 3.0, III.E.
+bool is_harmless(unsigned char const* bytes, std::size_t size)
+{
+    constexpr std::size_t header_size = 16; // of the heap; of an object too
+    constexpr std::uint64_t smallest = 4096;
+    constexpr std::string_view signature = "GCOL";
+    if (size < header_size || std::memcmp(bytes, signature.data(), signature.size()) != 0)
+        return true;
+    std::uint64_t const heap_size = number_at(bytes + 8, 8);
+    if (heap_size > size) // only the beginning; HDF5 is going to read it whole
+        return true;
+    if (heap_size < smallest)
+        return false;
+    std::uint64_t left = heap_size - header_size;
+    for (bytes += header_size; left >= header_size;)
+    {
+        bool const used = number_at(bytes, 2) != 0;
+        std::uint64_t const object_size = number_at(bytes + 8, 8);
+        // The size of free space includes the header.
+        if (used ? object_size > max_heap_object : object_size < header_size)
+            return false;
+        std::uint64_t const step = used ? header_size + (object_size + 7) / 8 * 8 : object_size;
+        if (step > left)
+            return false;
+        bytes += step;
+        left -= step;
+    }
+    return true;
+}
+
 herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer)
 {
     DiskFile const* const file = disk_file(handle);
     auto* bytes = static_cast<char*>(buffer);
-    while (size > 0)
+    for (std::size_t left = size; left > 0;)
     {
-        ssize_t const n = ::pread(file->descriptor, bytes, size, static_cast<off_t>(address));
+        ssize_t const n = ::pread(file->descriptor, bytes, left, static_cast<off_t>(address));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return -1;
+            return driver_failure(errno_text(errno));
         if (n == 0) // past the end: zeros, as from HDF5's own driver
         {
-            std::memset(bytes, 0, size);
+            std::memset(bytes, 0, left);
             break;
         }
         bytes += n;
-        size -= static_cast<std::size_t>(n);
+        left -= static_cast<std::size_t>(n);
         address += static_cast<haddr_t>(n);
     }
-    return 0;
+    return is_harmless(static_cast<unsigned char const*>(buffer), size) ? 0 : driver_failure("damaged heap of strings");
 }
 
 herr_t driver_write(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void const* buffer)
@@ -242,8 +289,10 @@ herr_t driver_truncate(H5FD_t* handle, hid_t, hbool_t)
     return 0;
 }
 
-Handle register_driver()
+/// Access to files by way of this driver.
+Handle driver_access(Disk* disk)
 {
+    constexpr std::string_view what = "cannot set up the access to files";
     static constexpr H5FD_mem_t kinds[H5FD_MEM_NTYPES] = H5FD_FLMAP_DICHOTOMY;
     H5FD_class_t driver = {};
     driver.name = "nuscan";
@@ -262,7 +311,21 @@ Handle register_driver()
     driver.write = driver_write;
     driver.truncate = driver_truncate;
     std::copy(std::begin(kinds), std::end(kinds), std::begin(driver.fl_map));
-    return {H5FDregister(&driver), "cannot register the file driver"};
+    Handle const registered{H5FDregister(&driver), what};
+    Handle access{H5Pcreate(H5P_FILE_ACCESS), what};
+    DriverInfo const info{disk};
+    check(H5Pset_driver(access.id(), registered.id(), &info), what);
+    check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), what);
+    return access;
+}
+
+/// Whether a file begins as one of HDF5.
+bool has_signature(fs::path const& path)
+{
+    constexpr std::string_view signature = "\x89HDF\r\n\x1a\n";
+    std::array<char, signature.size()> begin = {};
+    std::ifstream{path, std::ios::binary}.read(begin.data(), begin.size());
+    return std::string_view{begin.data(), begin.size()} == signature;
 }
 
 // --- types and spaces -----------------------------------------------------------------------------------------------------------
@@ -316,6 +379,9 @@ void write_raw_attribute(hid_t object, std::string const& name, Handle const& sp
 
 void write_string_attribute(hid_t object, std::string const& name, Handle const& space, std::vector<char const*> const& values)
 {
+    for (char const* const value : values)
+        if (std::strlen(value) > max_heap_object - 1)
+            throw Error{fmt::format("attribute '{}' of '{}' is longer than {} bytes", name, object_name(object), max_heap_object - 1)};
     Handle const type = string_type(H5T_VARIABLE);
     char const* const none[] = {nullptr}; // an array of no strings still needs an address
     write_raw_attribute(object, name, space, type.id(), type.id(), values.empty() ? none : values.data());
@@ -568,11 +634,7 @@ File File::create(fs::path const& path)
 {
     File file;
     file.disk_ = std::make_unique<Disk>();
-    Handle const driver = register_driver();
-    Handle const access{H5Pcreate(H5P_FILE_ACCESS), "cannot create"};
-    DriverInfo const info{file.disk_.get()};
-    check(H5Pset_driver(access.id(), driver.id(), &info), "cannot create");
-    check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), "cannot create");
+    Handle const access = driver_access(file.disk_.get());
     // From this version on the metadata carry checksums too.
     check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), "cannot create");
     hid_t const id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id());
@@ -584,7 +646,7 @@ File File::create(fs::path const& path)
 
 File File::open(fs::path const& path)
 {
-    // Asked first, for HDF5 does not tell these apart.
+    // HDF5 does not tell these apart; and it would wait for a pipe.
     std::error_code error;
     fs::file_status const status = fs::status(path, error);
     if (!fs::exists(status))
@@ -593,24 +655,18 @@ File File::open(fs::path const& path)
         throw Error{"a folder, not an HDF5 file"};
     if (!fs::is_regular_file(status))
         throw Error{"not a regular file"};
-    int const descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        throw Error{errno_text(errno)};
-    ::close(descriptor);
     if (fs::file_size(path, error) == 0 && !error)
         throw Error{"empty, not an HDF5 file"};
-    if (H5Fis_hdf5(path.c_str()) <= 0)
-    {
-        H5Eclear2(H5E_DEFAULT);
-        throw Error{"not an HDF5 file"};
-    }
 
     File file;
-    Handle const access{H5Pcreate(H5P_FILE_ACCESS), "cannot open"};
-    check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), "cannot open");
-    // File systems of clusters often have no locks; where there are some, a file that is being written stays closed to us.
-    check(H5Pset_file_locking(access.id(), true, true), "cannot open");
-    file.handle_ = Handle{H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id()), "damaged, truncated or unfinished HDF5 file"};
+    file.disk_ = std::make_unique<Disk>();
+    Handle const access = driver_access(file.disk_.get());
+    hid_t const id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
+    if (id < 0 && file.disk_->error != 0)
+        throw Error{errno_text(file.disk_->error)};
+    if (id < 0 && !has_signature(path))
+        throw Error{"not an HDF5 file"};
+    file.handle_ = Handle{id, "damaged, truncated or unfinished HDF5 file"};
     return file;
 }
 

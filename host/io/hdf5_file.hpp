@@ -77,10 +77,10 @@ private:
     hid_t id_ = none;
 };
 
-/// What happened below HDF5 while a file was written.
+/// What happened below HDF5.
 struct Disk
 {
-    int error = 0;     ///< errno of the first write that failed; later ones are dropped
+    int error = 0;     ///< errno of opening, or of the first write that failed; later ones are dropped
     bool sync = false; ///< on closing, wait until the data are on the disk
 };
 
@@ -121,7 +121,8 @@ bool exists(hid_t parent, std::string const& name);
 Handle open_group(hid_t parent, std::string const& name);
 Handle open_dataset(hid_t parent, std::string const& name);
 
-// Attributes. Strings are UTF-8 of variable length, so that h5py gives str; a bool is what h5py takes for one.
+// Attributes. Strings are UTF-8 of variable length, so that h5py gives str, and shorter than 4 kB: the reader trusts no longer one.
+// A bool is what h5py takes for one.
 void write_attribute(hid_t object, std::string const& name, double value);
 void write_attribute(hid_t object, std::string const& name, std::int64_t value);
 void write_attribute(hid_t object, std::string const& name, bool value);

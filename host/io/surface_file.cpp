@@ -257,10 +257,8 @@ PointRecord read_point(hid_t parent, std::string const& name)
 template<class Meta, class Visit>
 void visit_meta(Meta& meta, Visit&& visit)
 {
-    visit("title", meta.title);
     visit("experiments", meta.experiments);
     visit("configuration_sha256", meta.configuration_sha256);
-    visit("command_line", meta.command_line);
     visit("version", meta.version);
     visit("commit", meta.commit);
     visit("dirty", meta.dirty);
@@ -282,6 +280,16 @@ void visit_meta(Meta& meta, Visit&& visit)
     visit("direct_fallback", meta.direct_fallback);
     visit("range_begin", meta.range.begin);
     visit("range_end", meta.range.end);
+}
+
+/// Fields that may be long and are datasets of /meta.
+template<class Meta, class Visit>
+void visit_texts(Meta& meta, Visit&& visit)
+{
+    visit("title", meta.title);
+    visit("configuration", meta.configuration);
+    visit("configuration_canonical", meta.configuration_canonical);
+    visit("command_line", meta.command_line);
 }
 
 template<class Record, class Visit>
@@ -329,8 +337,7 @@ void write_meta(hid_t root, SurfaceMeta const& meta)
 {
     h5::Handle const group = create_group(root, "meta", "NXcollection");
     visit_meta(meta, AttributeWriter{group.id()});
-    h5::write_text(group.id(), "configuration", meta.configuration);
-    h5::write_text(group.id(), "configuration_canonical", meta.configuration_canonical);
+    visit_texts(meta, [&](char const* name, std::string const& text) { h5::write_text(group.id(), name, text); });
     h5::Handle const hashes = create_group(group.id(), "data_sha256", "NXcollection");
     for (auto const& [file, hash] : meta.data_sha256)
         h5::write_attribute(hashes.id(), file, hash);
@@ -343,8 +350,7 @@ SurfaceMeta read_meta(hid_t root)
     SurfaceMeta meta;
     h5::Handle const group = h5::open_group(root, "meta");
     visit_meta(meta, AttributeReader{group.id()});
-    meta.configuration = h5::read_text(group.id(), "configuration");
-    meta.configuration_canonical = h5::read_text(group.id(), "configuration_canonical");
+    visit_texts(meta, [&](char const* name, std::string& text) { text = h5::read_text(group.id(), name); });
     h5::Handle const hashes = h5::open_group(group.id(), "data_sha256");
     for (std::string const& file : h5::attribute_names(hashes.id()))
         if (file != "NX_class")
@@ -381,6 +387,7 @@ AxisRecord read_axis(h5::File const& file, hid_t axes, std::string const& name)
     h5::Handle const dataset = h5::open_dataset(axes, name);
     AxisRecord axis;
     axis.name = name;
+    axis.values = h5::read_values(file, dataset.id());
     axis.unit = h5::read_string(dataset.id(), "units");
     axis.long_name = h5::read_string(dataset.id(), "long_name");
     axis.label = h5::read_string(dataset.id(), "label");
@@ -388,7 +395,6 @@ AxisRecord read_axis(h5::File const& file, hid_t axes, std::string const& name)
     if (scale != scale_name(AxisScale::linear) && scale != scale_name(AxisScale::log))
         throw h5::Error{fmt::format("attribute 'scale' of '/axes/{}' is '{}'; valid: linear, log", name, scale)};
     axis.scale = scale == scale_name(AxisScale::log) ? AxisScale::log : AxisScale::linear;
-    axis.values = h5::read_values(file, dataset.id());
     return axis;
 }
 
@@ -691,11 +697,11 @@ struct SurfaceReader::Impl
             RateRecord rate;
             rate.experiment = name;
             h5::Handle const dataset = open("rates", name);
-            rate.unit = h5::read_string(dataset.id(), "units");
             rate.edges = h5::read_values(file, open("rates", edges_name(rate)).id());
             if (bins(rate) < 1)
                 throw h5::Error{fmt::format("'/grid/rates/{}' has no bins", edges_name(rate))};
             require_doubles(dataset, with_bins(dims, rate));
+            rate.unit = h5::read_string(dataset.id(), "units");
             layout.rates.push_back(std::move(rate));
         }
     }

@@ -80,10 +80,15 @@ std::filesystem::path sibling(std::filesystem::path const& output, char const* s
 void check_output_folder(std::filesystem::path const& output)
 {
     auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
+    if (output.empty())
+        throw InputError("--output: the name of the output file is empty");
     if (!std::filesystem::is_directory(folder))
         throw InputError(fmt::format("{}: the folder {} does not exist; create it first", output.string(), folder.string()));
     if (std::filesystem::is_directory(output))
         throw InputError(fmt::format("{}: is a folder; name a file, for example {}/scan.h5", output.string(), output.string()));
+    // Checked with --restart too: the output would be renamed over it.
+    if (std::filesystem::exists(output) && !std::filesystem::is_regular_file(output))
+        throw InputError(fmt::format("{}: is not a regular file; name another output", output.string()));
     if (access(folder.c_str(), W_OK | X_OK) != 0)
         throw InputError(fmt::format("{}: the folder {} is not writable; choose another one", output.string(), folder.string()));
 }
@@ -97,6 +102,22 @@ void check_disk(std::filesystem::path const& output, std::uint64_t bytes)
                                      "fewer points or another disk",
                                      output.string(), static_cast<double>(bytes) * 1e-9, folder.string(),
                                      static_cast<double>(space.available) * 1e-9));
+}
+
+/// Puts the grid file in front of what is wrong with its contents.
+template<class Action>
+auto naming_grid_file(ScanConfiguration const& configuration, Action&& action)
+{
+    try
+    {
+        return action();
+    }
+    catch (InputError const& problem)
+    {
+        if (configuration.path.empty())
+            throw;
+        throw InputError(fmt::format("{}: {}", configuration.path.string(), problem.what()));
+    }
 }
 
 std::string combined_hash(std::map<std::string, std::string> const& hashes)
@@ -163,6 +184,11 @@ struct BestFit
 
 } // namespace
 
+Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data)
+{
+    return naming_grid_file(configuration, [&] { return load_inputs(data, configuration.inputs, configuration.experiments); });
+}
+
 ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs, ScanOptions const& options)
 {
     std::vector<int> given;
@@ -170,7 +196,7 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
         given.push_back(axis.parameter);
     for (auto const& [parameter, value] : configuration.fixed)
         given.push_back(parameter);
-    check_parameter_set(given, inputs);
+    naming_grid_file(configuration, [&] { check_parameter_set(given, inputs); });
 
     ScanPlan plan;
     plan.points = configuration.size();
@@ -232,7 +258,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
 
     std::string const canonical = canonical_form(configuration);
     std::string const hash = sha256(canonical);
-    Inputs inputs = load_inputs(data, configuration.inputs, configuration.experiments);
+    Inputs inputs = load_scan_inputs(configuration, data);
     ScanPlan const plan = plan_scan(configuration, inputs, options);
 
     if (std::filesystem::exists(options.output) && !options.restart)
@@ -268,6 +294,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     check_disk(options.output, needed > already ? needed - already : 0);
 
     auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
+    if (options.started)
+        options.started();
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
     std::size_t const n_pulls = configuration.output_pulls ? prepared->pull_names().size() : 0;
     std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;
@@ -381,7 +409,10 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     std::error_code failure;
     std::filesystem::rename(partial, options.output, failure);
     if (failure)
+    {
+        std::filesystem::remove(partial, ignored);
         throw RunError(fmt::format("{}: cannot be renamed from {}: {}", options.output.string(), partial.string(), failure.message()));
+    }
     journal.remove();
     result.outcome = meta.failed ? ScanOutcome::self_check_failed : ScanOutcome::finished;
     return result;

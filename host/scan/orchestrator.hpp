@@ -33,6 +33,7 @@ struct ScanOptions
     std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; never changes results
     bool restart = false;     ///< discard an existing output or journal
     std::string command_line; ///< for the record
+    std::function<void()> started; ///< called once every check of the input is passed
     std::function<void(ScanProgress const&)> progress;
     std::function<bool()> interrupted; ///< asked after every chunk
 };
@@ -67,6 +68,9 @@ struct ScanPlan
     std::uint64_t memory_bytes = 0;
     double seconds = 0.0; ///< rough, from nominal costs per point
 };
+
+/// Loads the inputs that a configuration names. Throws InputError, which names the grid file.
+Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data);
 
 /// Checks a configuration against its inputs and sizes the scan. Throws InputError.
 ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs, ScanOptions const& options);

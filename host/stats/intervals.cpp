@@ -46,11 +46,14 @@ std::vector<Sample> extrema(std::function<double(double)> const& chi2, std::vect
         double const right = sign * samples[i + 1].chi2;
         if (here > left || here > right || std::max(left, right) - here < noise * (1.0 + std::fabs(here)))
             continue;
+        // On [0, 1], since the search stops at an absolute distance, which means nothing for a parameter of size 1e-32.
+        double const from = samples[i - 1].x;
+        double const width = samples[i + 1].x - from;
         std::uintmax_t steps = 200;
-        auto const best = boost::math::tools::brent_find_minima([&](double x) { return sign * chi2(x); }, samples[i - 1].x,
-                                                                samples[i + 1].x, brent_bits, steps);
+        auto const best = boost::math::tools::brent_find_minima([&](double t) { return sign * chi2(from + width * t); }, 0.0, 1.0,
+                                                                brent_bits, steps);
         if (std::isfinite(best.second) && best.second < here)
-            found.push_back({best.first, sign * best.second});
+            found.push_back({from + width * best.first, sign * best.second});
         else
             found.push_back(samples[i]);
     }

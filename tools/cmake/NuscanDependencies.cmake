@@ -23,6 +23,14 @@ if(NUSCAN_BUILD_TESTS)
     nuscan_require(GTest GTest::gtest libgtest-dev)
 endif()
 
+if(TARGET tomlplusplus::tomlplusplus)
+    # Headers only: the shared library is built with assertions that abort on some malformed files.
+    add_library(nuscan_toml INTERFACE)
+    get_target_property(nuscan_toml_include tomlplusplus::tomlplusplus INTERFACE_INCLUDE_DIRECTORIES)
+    target_include_directories(nuscan_toml SYSTEM INTERFACE ${nuscan_toml_include})
+    target_compile_definitions(nuscan_toml INTERFACE TOML_HEADER_ONLY=1)
+endif()
+
 find_package(HDF5 QUIET COMPONENTS C HL)
 if(HDF5_FOUND)
     add_library(nuscan_hdf5 INTERFACE)

@@ -63,13 +63,13 @@ inline constexpr double newton_tolerance = 1e-8;
 /// Decrement below which full Newton steps contract quadratically for a self-concordant function (bound 0.38).
 inline constexpr double full_step_decrement = 0.25;
 
-/// Unknowns of the fit: x[0] = u = c s, then the pulls. c scales the signal so that u r = s R with r of the size of the SM rate;
-/// this keeps every digit when huge couplings drive s to 0.
+/// Unknowns of the fit: the pulls of all experiments, then u = c s, the signal scale. c makes u r = s R with r of the size of the SM
+/// rate; this keeps every digit when huge couplings drive s to 0.
 struct NewtonSystem
 {
     int n = 0;
     double gradient[max_unknowns];
-    double hessian[max_unknowns][max_unknowns];
+    double hessian[max_unknowns][max_unknowns]; ///< lower triangle
 };
 
 /// Adds gradient and Hessian of one experiment's bins: of chi^2 itself (poisson), or of sum weight (mu - n)^2, which is chi^2 for
@@ -89,14 +89,15 @@ NUSCAN_HD inline void add_bins(LikelihoodView const& data, double const* rates, 
         for (int b = 0; b <= a; ++b)
             hessian[a][b] = 0.0;
     }
+    double const signal = x[system.n - 1];
     for (int i = 0; i < data.n_bins; ++i)
     {
-        shape[0] = rates[i] * inverse_scale;
-        double prediction = data.base[i] + x[0] * shape[0];
+        shape[n_pulls] = rates[i] * inverse_scale;
+        double prediction = data.base[i] + signal * shape[n_pulls];
         for (int p = 0; p < n_pulls; ++p)
         {
-            shape[1 + p] = data.pull_templates[p * data.stride + i];
-            prediction += x[first_pull + p] * shape[1 + p];
+            shape[p] = data.pull_templates[p * data.stride + i];
+            prediction += x[first_pull + p] * shape[p];
         }
         double slope;
         double curvature;
@@ -123,10 +124,10 @@ NUSCAN_HD inline void add_bins(LikelihoodView const& data, double const* rates, 
     }
     for (int a = 0; a <= n_pulls; ++a)
     {
-        int const row = a == 0 ? 0 : first_pull + a - 1;
+        int const row = a == n_pulls ? system.n - 1 : first_pull + a;
         system.gradient[row] += 2.0 * gradient[a];
         for (int b = 0; b <= a; ++b)
-            system.hessian[row][b == 0 ? 0 : first_pull + b - 1] += 2.0 * hessian[a][b];
+            system.hessian[row][b == n_pulls ? system.n - 1 : first_pull + b] += 2.0 * hessian[a][b];
     }
 }
 
@@ -152,9 +153,10 @@ NUSCAN_HD inline void build_system(FitView const& fit, double const* rates, doub
             system.hessian[a][b] = 0.0;
     }
     double const signal_weight = 1.0 / (fit.signal_sigma * fit.signal_sigma);
-    system.gradient[0] = 2.0 * (x[0] * inverse_scale - 1.0) * signal_weight * inverse_scale;
-    system.hessian[0][0] = 2.0 * signal_weight * inverse_scale * inverse_scale;
-    int pull = 1;
+    int const signal = fit.n_pulls;
+    system.gradient[signal] = 2.0 * (x[signal] * inverse_scale - 1.0) * signal_weight * inverse_scale;
+    system.hessian[signal][signal] = 2.0 * signal_weight * inverse_scale * inverse_scale;
+    int pull = 0;
     for (int e = 0; e < fit.n_experiments; ++e)
     {
         LikelihoodView const& data = fit.experiment[e];
@@ -189,14 +191,15 @@ NUSCAN_HD inline void build_system(FitView const& fit, double const* rates, doub
 /// True where every bin with Poisson data has a positive prediction at \p x: chi^2 is defined there.
 NUSCAN_HD inline bool is_feasible(FitView const& fit, double const* rates, double inverse_scale, double const* x)
 {
-    double const* theta = x + 1;
+    double const* theta = x;
+    double const signal = x[fit.n_pulls];
     for (int e = 0; e < fit.n_experiments; ++e)
     {
         LikelihoodView const& data = fit.experiment[e];
         if (data.statistic == Statistic::poisson)
             for (int i = 0; i < data.n_bins; ++i)
             {
-                double prediction = data.base[i] + x[0] * (rates[i] * inverse_scale);
+                double prediction = data.base[i] + signal * (rates[i] * inverse_scale);
                 for (int p = 0; p < data.n_pulls; ++p)
                     prediction += theta[p] * data.pull_templates[p * data.stride + i];
                 if (data.observed[i] > 0.0 && !(prediction > 0.0))
@@ -208,17 +211,20 @@ NUSCAN_HD inline bool is_feasible(FitView const& fit, double const* rates, doubl
     return true;
 }
 
-/// Solves H d = -g by Cholesky factorisation for the unknowns from \p first on. \returns the squared Newton decrement g H^-1 g
-NUSCAN_HD inline double newton_step(NewtonSystem& system, int first, double* step)
+/// Minimum of the quadratic model g d + d H d/2 over steps that keep the signal scale >= 0, by Cholesky factorisation.
+/// The signal comes last, so that fixing it at 0 changes only the back substitution.
+/// \param signal  present value of the signal scale
+/// \returns d H d, the squared Newton decrement
+NUSCAN_HD inline double newton_step(NewtonSystem& system, double signal, double* step)
 {
     auto& h = system.hessian;
     int const n = system.n;
-    for (int a = first; a < n; ++a)
+    for (int a = 0; a < n; ++a)
     {
-        for (int b = first; b <= a; ++b)
+        for (int b = 0; b <= a; ++b)
         {
             double sum = h[a][b];
-            for (int k = first; k < b; ++k)
+            for (int k = 0; k < b; ++k)
                 sum -= h[a][k] * h[b][k];
             if (a == b)
                 // The floor is reached only by a signal without any curvature: it then falls straight to s = 0.
@@ -228,20 +234,27 @@ NUSCAN_HD inline double newton_step(NewtonSystem& system, int first, double* ste
         }
     }
     double decrement = 0.0;
-    for (int a = first; a < n; ++a)
+    for (int a = 0; a < n; ++a)
     {
         double sum = -system.gradient[a];
-        for (int k = first; k < a; ++k)
+        for (int k = 0; k < a; ++k)
             sum -= h[a][k] * step[k];
         step[a] = sum / h[a][a];
-        decrement += step[a] * step[a];
+        if (a < n - 1)
+            decrement += step[a] * step[a];
     }
-    for (int a = n - 1; a >= first; --a)
+    for (int a = n - 1; a >= 0; --a)
     {
         double sum = step[a];
         for (int k = a + 1; k < n; ++k)
             sum -= h[k][a] * step[k];
         step[a] = sum / h[a][a];
+        if (a == n - 1)
+        {
+            if (signal + step[a] < 0.0)
+                step[a] = -signal;
+            decrement += h[a][a] * step[a] * (h[a][a] * step[a]);
+        }
     }
     return decrement;
 }
@@ -293,9 +306,9 @@ NUSCAN_HD inline double chi2_experiment(LikelihoodView const& data, double const
 /// Minimum of chi^2 = sum_exp chi^2_exp + (beta/sigma_beta)^2 + sum_p (theta_p/sigma_p)^2 over beta >= -1 and the pulls
 /// (arXiv:2208.06415, Eqs. 14-15).
 ///
-/// The function is convex and self-concordant in (s, theta), so that Newton steps of length (1+l)/(1+l+l^2), l the Newton
-/// decrement, decrease it and keep predictions positive without a line search; it is solved for u = c s, and s = 0 is a valid end
-/// where the slope there is not negative.
+/// The function is convex and self-concordant in (s, theta). Each step goes towards the minimum of the quadratic model over s >= 0, by
+/// the length (1+l)/(1+l+l^2) with l the Newton decrement: that decreases chi^2 and keeps predictions positive without a line search.
+/// s = 0 is reached exactly where the profiled slope there is not negative.
 ///
 /// \param rates    signal before pulls, experiment after experiment, each with its own stride
 /// \param per_bin  chi^2 per bin in the layout of \p rates, filled if not null
@@ -325,52 +338,41 @@ NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates,
     double const inverse_scale = 1.0 / scale;
 
     double x[detail::max_unknowns] = {};
-    x[0] = scale;
+    int const signal_index = fit.n_pulls;
+    x[signal_index] = scale;
     if (!fit.fix_pulls)
     {
         // Start from the minimum of the least-squares approximation, which is one linear solve from x = 0.
         detail::NewtonSystem system;
         double step[detail::max_unknowns];
-        x[0] = 0.0;
+        x[signal_index] = 0.0;
         detail::build_system(fit, rates, inverse_scale, x, true, system);
-        detail::newton_step(system, 0, step);
+        detail::newton_step(system, 0.0, step);
         for (int a = 0; a < system.n; ++a)
             x[a] = step[a];
-        if (!(x[0] > 0.0))
-            x[0] = 0.0;
         // For Gaussian experiments without pulls of their own this is the minimum already.
         bool converged = detail::is_closed_form(fit);
         if (!converged && !detail::is_feasible(fit, rates, inverse_scale, x))
         {
-            for (int a = 1; a < system.n; ++a)
+            for (int a = 0; a < signal_index; ++a)
                 x[a] = 0.0;
             if (!detail::is_feasible(fit, rates, inverse_scale, x))
-                x[0] = 1.0;
+                x[signal_index] = 1.0;
         }
         while (!converged && result.iterations < detail::max_newton_steps)
         {
             ++result.iterations;
             detail::build_system(fit, rates, inverse_scale, x, false, system);
-            int const first = x[0] == 0.0 && system.gradient[0] >= 0.0 ? 1 : 0;
-            double const decrement_squared = detail::newton_step(system, first, step);
+            double const decrement_squared = detail::newton_step(system, x[signal_index], step);
             if (!(decrement_squared < INFINITY))
                 break;
             double const decrement = std::sqrt(decrement_squared);
-            double length = decrement < detail::full_step_decrement
-                                ? 1.0
-                                : (1.0 + decrement) / (1.0 + decrement + decrement_squared);
-            converged = decrement_squared < detail::newton_tolerance;
-            bool const reaches_edge = first == 0 && x[0] + length * step[0] <= 0.0;
-            if (reaches_edge)
-            {
-                // Stop at s = 0; whether the signal stays there is decided by the slope in the next step.
-                length = x[0] > 0.0 ? x[0] / -step[0] : 0.0;
-                converged = false;
-            }
-            for (int a = first; a < system.n; ++a)
+            double const length = decrement < detail::full_step_decrement
+                                      ? 1.0
+                                      : (1.0 + decrement) / (1.0 + decrement + decrement_squared);
+            for (int a = 0; a < system.n; ++a)
                 x[a] += length * step[a];
-            if (reaches_edge)
-                x[0] = 0.0;
+            converged = decrement_squared < detail::newton_tolerance;
         }
         if (!converged)
         {
@@ -380,18 +382,18 @@ NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates,
         }
     }
 
-    result.signal_scale = x[0] * inverse_scale;
+    result.signal_scale = x[signal_index] * inverse_scale;
     double const beta = result.signal_scale - 1.0;
     double chi2 = 0.0;
     int pull = 0;
     for (int e = 0; e < fit.n_experiments; ++e)
     {
         LikelihoodView const& data = fit.experiment[e];
-        chi2 += chi2_experiment(data, rates, inverse_scale, x[0], x + 1 + pull, per_bin);
+        chi2 += chi2_experiment(data, rates, inverse_scale, x[signal_index], x + pull, per_bin);
         for (int p = 0; p < data.n_pulls; ++p)
         {
-            result.pulls[pull + p] = x[1 + pull + p];
-            double const reduced = x[1 + pull + p] / data.pull_sigma[p];
+            result.pulls[pull + p] = x[pull + p];
+            double const reduced = x[pull + p] / data.pull_sigma[p];
             chi2 += reduced * reduced;
         }
         pull += data.n_pulls;

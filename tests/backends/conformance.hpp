@@ -1,0 +1,228 @@
+/// \file
+/// What every backend must do, whatever it runs on. A backend's test file includes this and instantiates the suite with a factory.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <limits>
+
+#include "host/backends/reference.hpp"
+#include "host/scan/self_check.hpp"
+#include "random_points.hpp"
+#include "support/real_inputs.hpp"
+#include "support/tolerance.hpp"
+
+namespace nuscan
+{
+
+struct BackendCase
+{
+    std::string name;
+    std::function<std::unique_ptr<Backend>(std::shared_ptr<Problem const>)> make;
+    /// Points compared with the reference per experiment set.
+    int reference_points = 40;
+    /// Bound against the reference.
+    double tolerance = tolerance::discretisation;
+};
+
+struct Results
+{
+    std::vector<double> chi2;
+    std::vector<std::uint8_t> status;
+    std::vector<double> pulls;
+    std::vector<double> rates;
+};
+
+inline Results evaluate(Backend& backend, Problem const& problem, IndexRange range)
+{
+    auto const n = static_cast<std::size_t>(range.size());
+    std::size_t bins = 0;
+    for (auto const& experiment : problem.prepared().experiments())
+        bins += experiment.definition().bins();
+    Results results;
+    results.chi2.assign(n, -1.0);
+    results.status.assign(n, 77);
+    results.pulls.assign(n * (1 + static_cast<std::size_t>(problem.view().fit.n_pulls)), -2.0);
+    results.rates.assign(n * bins, -1.0);
+    backend.evaluate(range, {results.chi2.data(), results.status.data(), results.pulls.data(), results.rates.data()});
+    return results;
+}
+
+inline bool same_bits(std::vector<double> const& a, std::vector<double> const& b)
+{
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+}
+
+inline Axis make_axis(char const* parameter, double min, double max, std::int64_t n, AxisScale scale = AxisScale::linear)
+{
+    return {find_parameter(parameter), min, max, n, scale};
+}
+
+class Conformance : public ::testing::TestWithParam<BackendCase>
+{
+protected:
+    static std::shared_ptr<Problem const> vector_grid(std::vector<std::string> const& experiments, std::int64_t n_mass,
+                                                      std::int64_t n_coupling)
+    {
+        return std::make_shared<Problem const>(prepared(experiments),
+                                               std::vector<Axis>{make_axis("m_V", 1e-4, 1e3, n_mass, AxisScale::log),
+                                                                 make_axis("g_V", 1e-8, 1e-2, n_coupling, AxisScale::log)},
+                                               FixedParameters{});
+    }
+};
+
+TEST_P(Conformance, EmptyRangeWritesNothing)
+{
+    auto const problem = vector_grid({"xenonnt_sr0"}, 3, 4);
+    auto const results = evaluate(*GetParam().make(problem), *problem, {5, 5});
+    EXPECT_TRUE(results.chi2.empty());
+}
+
+TEST_P(Conformance, AnySizeGivesTheSamePoints)
+{
+    // Sizes around warps, tiles and blocks; each point's result is that of the whole grid.
+    for (auto const& experiments : all_experiment_sets)
+    {
+        auto const problem = vector_grid(experiments, 4, 130);
+        auto const whole = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+        auto const backend = GetParam().make(problem);
+        for (std::int64_t const size : {1, 31, 32, 33, 127, 128, 129, 255, 256, 257})
+            for (std::int64_t const begin : {std::int64_t{0}, std::int64_t{101}, problem->size() - size})
+            {
+                auto const part = evaluate(*backend, *problem, {begin, begin + size});
+                for (std::int64_t i = 0; i < size; ++i)
+                {
+                    auto const slot = static_cast<std::size_t>(i);
+                    ASSERT_EQ(part.chi2[slot], whole.chi2[slot + static_cast<std::size_t>(begin)]);
+                    ASSERT_EQ(part.status[slot], whole.status[slot + static_cast<std::size_t>(begin)]);
+                }
+            }
+    }
+}
+
+TEST_P(Conformance, RepeatsItselfBitForBit)
+{
+    RandomProblems problems(11);
+    for (auto const& experiments : all_experiment_sets)
+    {
+        auto const problem = problems.next(prepared(experiments), 60);
+        auto const first = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+        auto const again = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+        EXPECT_TRUE(same_bits(first.chi2, again.chi2));
+        EXPECT_TRUE(same_bits(first.pulls, again.pulls));
+        EXPECT_TRUE(same_bits(first.rates, again.rates));
+    }
+}
+
+TEST_P(Conformance, MassMayRunFastOrSlow)
+{
+    auto const slow = std::make_shared<Problem const>(
+        prepared({"lz_ws2022"}),
+        std::vector<Axis>{make_axis("m_S", 1e-3, 10.0, 5, AxisScale::log), make_axis("g_S", 1e-8, 1e-5, 7, AxisScale::log)},
+        FixedParameters{});
+    auto const fast = std::make_shared<Problem const>(
+        prepared({"lz_ws2022"}),
+        std::vector<Axis>{make_axis("g_S", 1e-8, 1e-5, 7, AxisScale::log), make_axis("m_S", 1e-3, 10.0, 5, AxisScale::log)},
+        FixedParameters{});
+    auto const a = evaluate(*GetParam().make(slow), *slow, {0, 35});
+    auto const b = evaluate(*GetParam().make(fast), *fast, {0, 35});
+    for (std::size_t m = 0; m < 5; ++m)
+        for (std::size_t g = 0; g < 7; ++g)
+            EXPECT_EQ(a.chi2[m * 7 + g], b.chi2[g * 5 + m]);
+}
+
+TEST_P(Conformance, FarIndicesOfHugeGridsAreReached)
+{
+    // 10^12 points, of which three are asked for.
+    auto const problem = std::make_shared<Problem const>(
+        prepared({"xenonnt_sr0"}),
+        std::vector<Axis>{make_axis("r2_e", -1e-30, 1e-30, 10000), make_axis("r2_mu", -1e-30, 1e-30, 10000),
+                          make_axis("r2_tau", -1e-30, 1e-30, 10000)},
+        FixedParameters{});
+    std::int64_t const far = problem->size() - 3;
+    auto const results = evaluate(*GetParam().make(problem), *problem, {far, far + 3});
+    for (std::int64_t i = 0; i < 3; ++i)
+    {
+        FixedParameters point;
+        auto const values = problem->values(far + i);
+        for (Axis const& axis : problem->axes())
+            point[axis.parameter] = values[axis.parameter];
+        double const expected = evaluate_point(problem->prepared(), point, Route::direct, false).fit.chi2;
+        EXPECT_TRUE(chi2_agrees(results.chi2[static_cast<std::size_t>(i)], expected, GetParam().tolerance));
+    }
+}
+
+TEST_P(Conformance, OverflowIsAStatusOfThePoint)
+{
+    auto const problem = std::make_shared<Problem const>(prepared({"lz_ws2022"}), std::vector<int>{find_parameter("mu_e")},
+                                                         std::vector<std::vector<double>>{{1e-12, 1e300, 1e-11}}, FixedParameters{});
+    auto const results = evaluate(*GetParam().make(problem), *problem, {0, 3});
+    EXPECT_EQ(results.status[0], 0);
+    EXPECT_EQ(results.status[1], static_cast<std::uint8_t>(PointStatus::not_finite));
+    EXPECT_EQ(results.status[2], 0);
+    EXPECT_TRUE(std::isnan(results.chi2[1]));
+    EXPECT_TRUE(std::isfinite(results.chi2[2]));
+}
+
+TEST_P(Conformance, AgreesWithTheReference)
+{
+    RandomProblems problems(2208);
+    double worst = 0.0;
+    std::vector<double> deviations;
+    for (auto const& experiments : all_experiment_sets)
+    {
+        ReferenceCalculation const reference(prepared(experiments)->inputs());
+        int const per_problem = 5;
+        for (int p = 0; p < GetParam().reference_points / per_problem; ++p)
+        {
+            auto const problem = p % 8 == 7 ? problems.cancelling(prepared(experiments), per_problem)
+                                            : problems.next(prepared(experiments), per_problem);
+            auto const results = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+            for (std::int64_t i = 0; i < problem->size(); ++i)
+            {
+                auto const slot = static_cast<std::size_t>(i);
+                auto const expected = reference.evaluate(problem->values(i));
+                double const deviation = check_deviation(results.chi2[slot], expected.chi2);
+                EXPECT_LT(deviation, GetParam().tolerance)
+                    << "point " << i << " of problem " << p << ": " << results.chi2[slot] << " against " << expected.chi2;
+                deviations.push_back(deviation);
+                worst = std::max(worst, deviation);
+            }
+        }
+    }
+    std::sort(deviations.begin(), deviations.end());
+    RecordProperty("points", static_cast<int>(deviations.size()));
+    RecordProperty("worst", std::to_string(worst));
+    std::printf("%zu points against the reference: median %.1e, 90%% %.1e, worst %.1e of 1 + chi2\n", deviations.size(),
+                deviations[deviations.size() / 2], deviations[deviations.size() * 9 / 10], worst);
+}
+
+TEST_P(Conformance, RatesAndPullsAreThoseOfThePoint)
+{
+    RandomProblems problems(7);
+    for (auto const& experiments : all_experiment_sets)
+    {
+        auto const problem = vector_grid(experiments, 2, 20);
+        auto const results = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+        std::size_t const n_pulls = problem->prepared().pull_names().size();
+        std::size_t const bins = results.rates.size() / results.chi2.size();
+        for (std::size_t i = 0; i < results.chi2.size(); i += 7)
+        {
+            FixedParameters point;
+            auto const values = problem->values(static_cast<std::int64_t>(i));
+            for (Axis const& axis : problem->axes())
+                point[axis.parameter] = values[axis.parameter];
+            auto const expected = evaluate_point(problem->prepared(), point, Route::direct, false);
+            for (std::size_t p = 0; p < n_pulls; ++p)
+                EXPECT_NEAR(results.pulls[i * n_pulls + p], expected.pulls[p], 1e-5); // the minimum is flat
+            std::size_t bin = 0;
+            for (auto const& rates : expected.rates)
+                for (double const rate : rates)
+                    EXPECT_NEAR(results.rates[i * bins + bin++], rate, 1e-8 * (1.0 + rate)); // against the reference's nodes too
+        }
+    }
+}
+
+} // namespace nuscan

@@ -1,0 +1,147 @@
+/// \file
+/// Random scan problems that reach every corner: all parameters, masses from 1e-6 to 1e4 MeV, rates up to 1e20 times the SM,
+/// cancelling amplitudes.
+#pragma once
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "host/scan/problem.hpp"
+#include "nuscan/physics/interactions.hpp"
+
+namespace nuscan
+{
+
+/// Natural size of a coupling: where it changes the rate of the SM by about its own size.
+inline double natural_size(std::string const& name)
+{
+    switch (name.front())
+    {
+    case 'm':
+    case 'L':
+        return 1e-11;
+    case 'q':
+        return 5e-13;
+    case 'r':
+        return 5e-31;
+    case 'a':
+        return 1e-31;
+    default:
+        return name == "g_T" ? 3e-7 : name == "g_P" ? 3e-6 : 6e-7;
+    }
+}
+
+class RandomProblems
+{
+public:
+    explicit RandomProblems(unsigned seed)
+        : generator_(seed)
+    {
+    }
+
+    /// A list of \p n points in up to four random parameters, others fixed.
+    std::shared_ptr<Problem const> next(std::shared_ptr<Prepared const> const& prepared, int n)
+    {
+        std::vector<int> couplings = random_couplings();
+        std::vector<int> scanned;
+        FixedParameters fixed;
+        std::vector<std::vector<double>> columns;
+        for (int const coupling : couplings)
+        {
+            int const mass = mass_parameter(parameter_catalogue[static_cast<std::size_t>(coupling)].interaction);
+            std::size_t const room = max_axes - scanned.size();
+            if (room > 0 && pick(4) != 0)
+            {
+                scanned.push_back(coupling);
+                columns.push_back(values(n, [&] { return random_value(coupling); }));
+                if (mass >= 0 && room > 1 && pick(2) == 0)
+                {
+                    scanned.push_back(mass);
+                    columns.push_back(values(n, [&] { return random_mass(); }));
+                    continue;
+                }
+            }
+            else
+                fixed[coupling] = random_value(coupling);
+            if (mass >= 0)
+                fixed[mass] = random_mass();
+        }
+        if (scanned.empty())
+        {
+            scanned.push_back(find_parameter("r2_tau"));
+            columns.push_back(values(n, [&] { return random_value(find_parameter("r2_tau")); }));
+            fixed.erase(scanned.front());
+        }
+        return std::make_shared<Problem const>(prepared, scanned, columns, fixed);
+    }
+
+    /// Points where the charge radius of one flavour cancels a heavy vector to a part in 10^2 to 10^8.
+    std::shared_ptr<Problem const> cancelling(std::shared_ptr<Prepared const> const& prepared, int n)
+    {
+        Constants const& constants = prepared->inputs().constants;
+        char const* const flavours[] = {"r2_e", "r2_mu", "r2_tau"};
+        int const radius = find_parameter(flavours[pick(3)]);
+        std::vector<double> masses, couplings, radii;
+        for (int i = 0; i < n; ++i)
+        {
+            double const mass = std::pow(10.0, uniform(1.0, 4.0)); // MeV: propagator flat to 1e-2 or better
+            double const coupling = mass * std::pow(10.0, uniform(-6.0, -3.0));
+            double const vector = coupling * coupling
+                                  * VectorMediator::amplitude(5.0, mass * units::kev_per_mev, constants);
+            double const miss = std::pow(10.0, uniform(-8.0, -2.0));
+            masses.push_back(mass);
+            couplings.push_back(coupling);
+            radii.push_back(-vector / ChargeRadius::amplitude(5.0, 0.0, constants) * (1.0 + miss));
+        }
+        return std::make_shared<Problem const>(prepared, std::vector<int>{find_parameter("m_V"), find_parameter("g_V"), radius},
+                                               std::vector<std::vector<double>>{masses, couplings, radii}, FixedParameters{});
+    }
+
+    double uniform(double lo, double hi) { return std::uniform_real_distribution<double>(lo, hi)(generator_); }
+    int pick(int n) { return std::uniform_int_distribution<int>(0, n - 1)(generator_); }
+
+private:
+    template<class Function>
+    static std::vector<double> values(int n, Function const& draw)
+    {
+        std::vector<double> column;
+        for (int i = 0; i < n; ++i)
+            column.push_back(draw());
+        return column;
+    }
+
+    /// One to five couplings that go together: at most one description of the magnetic moment.
+    std::vector<int> random_couplings()
+    {
+        auto const moment = static_cast<ParameterGroup>(1 + pick(3));
+        std::vector<int> allowed;
+        for (int p = 0; p < n_parameters; ++p)
+        {
+            auto const& info = parameter_catalogue[static_cast<std::size_t>(p)].info;
+            if (info.role == ParameterRole::coupling && (info.group == ParameterGroup::none || info.group == moment))
+                allowed.push_back(p);
+        }
+        std::shuffle(allowed.begin(), allowed.end(), generator_);
+        allowed.resize(static_cast<std::size_t>(1 + pick(5)));
+        return allowed;
+    }
+
+    /// From far below the natural size to rates of 1e20 times the SM (rates go as the fourth power of mediator couplings, the
+    /// second of the others), with a bias to where the limits are.
+    double random_value(int parameter)
+    {
+        auto const& info = parameter_catalogue[static_cast<std::size_t>(parameter)].info;
+        double const top = std::string(info.name).front() == 'g' ? 5.0 : 10.0;
+        double const exponent = pick(2) == 0 ? uniform(-1.0, 1.0) : uniform(-3.0, top);
+        double const size = natural_size(info.name) * std::pow(10.0, exponent);
+        return info.bound == ParameterBound::none && pick(2) == 0 ? -size : size;
+    }
+
+    double random_mass() { return std::pow(10.0, uniform(-6.0, 4.0)); }
+
+    std::mt19937_64 generator_;
+};
+
+} // namespace nuscan

@@ -10,14 +10,6 @@
 namespace nuscan
 {
 
-/// How a rate is computed.
-enum class Route
-{
-    automatic, ///< factored
-    direct,    ///< spectrum at every node, folded
-    factored   ///< templates times monomials; falls back to direct where amplitudes cancel
-};
-
 /// \param threads  0 for all cores
 std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Problem const> problem, Route route, int threads = 0);
 

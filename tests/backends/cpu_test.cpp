@@ -1,6 +1,7 @@
 #include "conformance.hpp"
 
 #include "host/backends/backend.hpp"
+#include "host/support/error.hpp"
 
 namespace nuscan
 {
@@ -22,7 +23,7 @@ INSTANTIATE_TEST_SUITE_P(Backends, Conformance,
                                                            device.kind = DeviceKind::reference;
                                                            return make_backend(device, std::move(problem), Route::automatic, 2);
                                                        },
-                                                       20}),
+                                                       20, true}),
                          [](auto const& backend) { return backend.param.name; });
 
 TEST(CpuBackend, ThreadsNeverChangeABit)

@@ -77,26 +77,25 @@ public:
         return std::make_shared<Problem const>(prepared, scanned, columns, fixed);
     }
 
-    /// Points where the charge radius of one flavour cancels a heavy vector to a part in 10^2 to 10^8.
+    /// Points where the charge radii of all flavours cancel a heavy vector, to a part in 10^2 to 10^8.
     std::shared_ptr<Problem const> cancelling(std::shared_ptr<Prepared const> const& prepared, int n)
     {
         Constants const& constants = prepared->inputs().constants;
-        char const* const flavours[] = {"r2_e", "r2_mu", "r2_tau"};
-        int const radius = find_parameter(flavours[pick(3)]);
-        std::vector<double> masses, couplings, radii;
+        double const mass = std::pow(10.0, uniform(2.0, 4.0)); // MeV: the propagator is flat to a part in 10^3 or better
+        std::vector<std::vector<double>> columns(4);
         for (int i = 0; i < n; ++i)
         {
-            double const mass = std::pow(10.0, uniform(1.0, 4.0)); // MeV: propagator flat to 1e-2 or better
             double const coupling = mass * std::pow(10.0, uniform(-6.0, -3.0));
-            double const vector = coupling * coupling
-                                  * VectorMediator::amplitude(5.0, mass * units::kev_per_mev, constants);
+            double const vector = coupling * coupling * VectorMediator::amplitude(5.0, mass * units::kev_per_mev, constants);
+            columns[0].push_back(coupling);
             double const miss = std::pow(10.0, uniform(-8.0, -2.0));
-            masses.push_back(mass);
-            couplings.push_back(coupling);
-            radii.push_back(-vector / ChargeRadius::amplitude(5.0, 0.0, constants) * (1.0 + miss));
+            for (std::size_t f = 0; f < 3; ++f)
+                columns[1 + f].push_back(-vector / ChargeRadius::amplitude(5.0, 0.0, constants) * (1.0 + miss * uniform(-1.0, 1.0)));
         }
-        return std::make_shared<Problem const>(prepared, std::vector<int>{find_parameter("m_V"), find_parameter("g_V"), radius},
-                                               std::vector<std::vector<double>>{masses, couplings, radii}, FixedParameters{});
+        return std::make_shared<Problem const>(prepared,
+                                               std::vector<int>{find_parameter("g_V"), find_parameter("r2_e"),
+                                                                find_parameter("r2_mu"), find_parameter("r2_tau")},
+                                               columns, FixedParameters{{find_parameter("m_V"), mass}});
     }
 
     double uniform(double lo, double hi) { return std::uniform_real_distribution<double>(lo, hi)(generator_); }

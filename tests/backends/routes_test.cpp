@@ -1,7 +1,12 @@
 // The two routes to a rate share nodes and must agree to rounding.
-#include "conformance.hpp"
+#include <gtest/gtest.h>
 
+#include "evaluate.hpp"
 #include "host/backends/cpu.hpp"
+#include "host/scan/self_check.hpp"
+#include "random_points.hpp"
+#include "support/real_inputs.hpp"
+#include "support/tolerance.hpp"
 
 namespace nuscan
 {

@@ -8,6 +8,14 @@
 namespace nuscan
 {
 
+/// How a rate is computed.
+enum class Route
+{
+    automatic, ///< factored
+    direct,    ///< spectrum at every node, folded
+    factored   ///< templates times monomials; falls back to direct where amplitudes cancel
+};
+
 /// What became of a point; the values are those of /grid/status in the output file.
 enum class PointStatus : std::uint8_t
 {

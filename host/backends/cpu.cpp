@@ -70,9 +70,9 @@ private:
     {
         std::vector<std::int64_t> combinations;
         std::int64_t node[max_axes];
-        for (std::int64_t index = range.begin; index < range.end; ++index)
+        view_.grid.nodes(range.begin, node);
+        for (std::int64_t index = range.begin; index < range.end; ++index, view_.grid.advance(node))
         {
-            view_.grid.nodes(index, node);
             std::int64_t const combination = mass_combination(view_, node);
             if (combinations.empty() || combinations.back() != combination)
                 combinations.push_back(combination);
@@ -118,17 +118,17 @@ private:
             {
                 std::int64_t const begin = block.begin + tile * tile_size;
                 std::int64_t const end = std::min(begin + tile_size, block.end);
-                for (std::int64_t index = begin; index < end; ++index)
-                    evaluate_point(index, static_cast<std::size_t>(index - range.begin), outputs, combinations, rates.data());
+                std::int64_t node[max_axes];
+                view_.grid.nodes(begin, node);
+                for (std::int64_t index = begin; index < end; ++index, view_.grid.advance(node))
+                    evaluate_point(node, static_cast<std::size_t>(index - range.begin), outputs, combinations, rates.data());
             }
         }
     }
 
-    void evaluate_point(std::int64_t index, std::size_t slot, PointOutputs const& outputs,
+    void evaluate_point(std::int64_t const* node, std::size_t slot, PointOutputs const& outputs,
                         std::vector<std::int64_t> const& combinations, double* rates) const
     {
-        std::int64_t node[max_axes];
-        view_.grid.nodes(index, node);
         auto status = PointStatus::ok;
         if (direct_)
             point_rates_direct(view_, node, rates);

@@ -205,10 +205,15 @@ void add_scan(CLI::App& app, Program& program)
         {
         case ScanOutcome::already_finished:
             spdlog::info("{} is finished already, made by the same configuration on {}", options->output, meta.stop_utc);
+            if (meta.failed)
+            {
+                spdlog::error("{} failed its self-check; --restart computes it anew", options->output);
+                program.exit_code = exit_failure;
+            }
             return;
         case ScanOutcome::interrupted:
-            spdlog::warn("interrupted after {} of {} points; the same command continues, --restart begins anew", result.done,
-                         configuration.size());
+            spdlog::warn("interrupted after {} of {} points; the same command {}", result.done, configuration.size(),
+                         options->restart ? "without --restart continues" : "continues, --restart begins anew");
             program.exit_code = exit_incomplete;
             return;
         case ScanOutcome::finished:

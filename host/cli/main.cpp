@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <exception>
@@ -199,6 +201,10 @@ Device CommonOptions::chosen_device() const
 int main(int argc, char** argv)
 {
     using namespace nuscan;
+    // Started without stdin, stdout or stderr, the program would get their numbers for its files, and messages would go into them.
+    for (int const descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return cli::exit_failure;
     try
     {
         return cli::run(argc, argv);

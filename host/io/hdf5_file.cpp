@@ -379,9 +379,10 @@ void write_raw_attribute(hid_t object, std::string const& name, Handle const& sp
 
 void write_string_attribute(hid_t object, std::string const& name, Handle const& space, std::vector<char const*> const& values)
 {
+    constexpr std::size_t longest = max_heap_object - 1;
     for (char const* const value : values)
-        if (std::strlen(value) > max_heap_object - 1)
-            throw Error{fmt::format("attribute '{}' of '{}' is longer than {} bytes", name, object_name(object), max_heap_object - 1)};
+        if (std::strlen(value) > longest)
+            throw Error{fmt::format("attribute '{}' of '{}' is longer than {} bytes", name, object_name(object), longest)};
     Handle const type = string_type(H5T_VARIABLE);
     char const* const none[] = {nullptr}; // an array of no strings still needs an address
     write_raw_attribute(object, name, space, type.id(), type.id(), values.empty() ? none : values.data());
@@ -424,7 +425,10 @@ void read_number(hid_t object, std::string const& name, std::string_view wanted,
 class VariableStrings
 {
 public:
-    VariableStrings(std::size_t n, hid_t type, hid_t space) : text(std::max<std::size_t>(n, 1), nullptr), type_{type}, space_{space} {}
+    VariableStrings(std::size_t n, hid_t type, hid_t space)
+        : text(std::max<std::size_t>(n, 1), nullptr), type_{type}, space_{space}
+    {
+    }
     ~VariableStrings() { H5Dvlen_reclaim(type_, space_, H5P_DEFAULT, text.data()); }
     VariableStrings(VariableStrings const&) = delete;
     VariableStrings& operator=(VariableStrings const&) = delete;
@@ -499,7 +503,8 @@ Handle open_object(hid_t parent, std::string const& name, H5O_type_t kind, std::
     check(H5Oget_info_by_name2(parent, name.c_str(), &info, H5O_INFO_BASIC, H5P_DEFAULT), what);
     if (info.type != kind)
         throw Error{fmt::format("'{}' is not a {}", path, kind_name)};
-    return {kind == H5O_TYPE_GROUP ? H5Gopen2(parent, name.c_str(), H5P_DEFAULT) : H5Dopen2(parent, name.c_str(), H5P_DEFAULT), what};
+    auto* const open = kind == H5O_TYPE_GROUP ? H5Gopen2 : H5Dopen2;
+    return {open(parent, name.c_str(), H5P_DEFAULT), what};
 }
 
 Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
@@ -581,7 +586,8 @@ void write_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::i
 }
 
 template<class T>
-void read_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, hid_t type, T* values)
+void read_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, hid_t type,
+                   T* values)
 {
     auto const name = object_name(dataset);
     Handle const space{H5Dget_space(dataset), name};
@@ -908,7 +914,8 @@ void require_stored(File const& file, hid_t dataset, std::int64_t elements, std:
             unsigned flags = 0;
             std::size_t values = 0;
             unsigned config = 0;
-            auto const filter = H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
+            auto const filter =
+                H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
             compressed = compressed || (filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE);
         }
     }

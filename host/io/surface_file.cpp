@@ -1,9 +1,9 @@
 #include "host/io/surface_file.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <new>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -102,7 +102,8 @@ template<class T>
 class ChunkStream
 {
 public:
-    ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin) : dims_{std::move(dims)}, position_{begin}
+    ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin)
+        : dims_{std::move(dims)}, position_{begin}
     {
         Dims const chunk = h5::chunk_shape(dims_, chunk_elements);
         // The axis that is cut: whole ones inside it, single nodes outside.
@@ -807,9 +808,10 @@ std::vector<double> SurfaceReader::rates(std::string const& experiment, IndexRan
 {
     h5::QuietErrors const quiet;
     return reading(impl_->path, [&] {
+        Dims const dims = grid_dims(impl_->layout.axes);
         for (RateRecord const& rate : impl_->layout.rates)
             if (rate.experiment == experiment)
-                return impl_->values<double>(impl_->open("rates", experiment), with_bins(grid_dims(impl_->layout.axes), rate), range);
+                return impl_->values<double>(impl_->open("rates", experiment), with_bins(dims, rate), range);
         throw h5::Error{fmt::format("no rates of '{}' stored", experiment)};
     });
 }

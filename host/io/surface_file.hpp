@@ -120,8 +120,8 @@ public:
     /// where the layout has none. Throws RunError if the disk is full.
     void append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates);
 
-    /// Writes best fit, SM point and provenance, closes the file and waits until it is on the disk. chi2_min is that of \p best_fit.
-    /// Throws RunError if anything could not be written.
+    /// Writes best fit, SM point and provenance, closes the file and waits until it is on the disk. chi2_min is that of
+    /// \p best_fit. Throws RunError if anything could not be written.
     void finish(SurfaceMeta const& meta, PointRecord const& best_fit, PointRecord const& null);
 
 private:

@@ -30,7 +30,8 @@ ParameterInfo const& info(int parameter)
 /// The file's text, or an InputError that says why it cannot be read.
 std::string read_text(std::filesystem::path const& path)
 {
-    if (std::filesystem::is_directory(path))
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored))
         throw InputError(fmt::format("{}: is a folder; give a grid file", path.string()));
     std::ifstream file(path, std::ios::binary);
     std::ostringstream text;

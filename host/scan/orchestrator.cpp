@@ -76,12 +76,17 @@ std::filesystem::path sibling(std::filesystem::path const& output, char const* s
     return output.string() + suffix;
 }
 
-/// The folder of the output must exist and take files.
+/// The folder of the output must exist and take files, and the name must be usable.
 void check_output_folder(std::filesystem::path const& output)
 {
-    auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
     if (output.empty())
         throw InputError("--output: the name of the output file is empty");
+    // Of the two names used, the longer; the system objects to one too long or in a folder it may not look into.
+    std::error_code error;
+    auto const longest = std::filesystem::status(sibling(output, ".journal"), error);
+    if (longest.type() == std::filesystem::file_type::none)
+        throw InputError(fmt::format("{}: cannot be written: {}; choose another name or folder", output.string(), error.message()));
+    auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
     if (!std::filesystem::is_directory(folder))
         throw InputError(fmt::format("{}: the folder {} does not exist; create it first", output.string(), folder.string()));
     if (std::filesystem::is_directory(output))
@@ -237,8 +242,11 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
         plan.seconds += static_cast<double>(plan.mass_combinations) * template_cost * static_cast<double>(inputs.experiments.size())
                         / threads;
     auto const row = static_cast<std::uint64_t>(plan.points / configuration.axes.front().n);
-    // Program and inputs, one chunk, one slab of the output, the templates (bounded by half a GiB).
-    plan.memory_bytes = (std::uint64_t{40} << 20) + Journal::bytes(plan.chunk, pulls, rates)
+    std::uint64_t nodes = 0;
+    for (Axis const& axis : configuration.axes)
+        nodes += static_cast<std::uint64_t>(axis.n);
+    // Program and inputs, the axes twice, one chunk, one slab of the output, the templates (bounded by half a GiB).
+    plan.memory_bytes = (std::uint64_t{40} << 20) + 2 * sizeof(double) * nodes + Journal::bytes(plan.chunk, pulls, rates)
                         + 2 * Journal::bytes(static_cast<std::int64_t>(std::max<std::uint64_t>(row, 1 << 17)), pulls, rates)
                         + std::min(template_bytes * static_cast<std::uint64_t>(plan.mass_combinations), std::uint64_t{512} << 20);
     return plan;
@@ -296,6 +304,9 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
     if (options.started)
         options.started();
+    // Gone from the beginning: if this run is interrupted, one without --restart finds its journal alone and continues.
+    if (options.restart)
+        std::filesystem::remove(options.output);
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
     std::size_t const n_pulls = configuration.output_pulls ? prepared->pull_names().size() : 0;
     std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;

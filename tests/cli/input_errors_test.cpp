@@ -834,8 +834,9 @@ TEST(NotErrors, HugeCouplingsInAScanAreCounted)
 {
     // Two moments, of which the second overflows, times four charges.
     TempDir const temp;
-    temp.write("grid.toml", header + "mu_e = { min = 1e-12, max = 1e300, n = 2, scale = \"log\" }\n"
-                                     "q_e = { min = 0.0, max = 1e-13, n = 4 }\n");
+    temp.write("grid.toml", header
+                                + "mu_e = { min = 1e-12, max = 1e300, n = 2, scale = \"log\" }\n"
+                                  "q_e = { min = 0.0, max = 1e-13, n = 4 }\n");
     RunOptions options;
     options.folder = temp.path();
     for (std::string const route : {"direct", "factored"})

@@ -70,6 +70,18 @@ struct GridView
                 index /= shape[a];
         }
     }
+
+    /// Moves node numbers on to the next point: cheaper than nodes(), which divides.
+    NUSCAN_HD void advance(std::int64_t* node) const
+    {
+        for (int a = n_axes - 1; a >= 0; --a)
+        {
+            if (++node[a] < shape[a] && !is_list)
+                return;
+            if (!is_list)
+                node[a] = 0;
+        }
+    }
 };
 
 } // namespace nuscan

@@ -58,8 +58,9 @@ namespace detail
 
 inline constexpr int max_unknowns = 1 + max_pulls;
 inline constexpr int max_newton_steps = 200;
-/// Newton decrement squared below which one more full step ends at rounding: the error of chi^2 is then of order its square.
-inline constexpr double newton_tolerance = 1e-8;
+/// Newton decrement squared below which one more full step is the last: it leaves a decrement of at most 1e-6, that is an error of
+/// chi^2 of order 1e-12.
+inline constexpr double newton_tolerance = 1e-6;
 /// Decrement below which full Newton steps contract quadratically for a self-concordant function (bound 0.38).
 inline constexpr double full_step_decrement = 0.25;
 

@@ -1,0 +1,285 @@
+#include "host/io/journal.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <gtest/gtest.h>
+
+#include "host/support/error.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan::test
+{
+namespace
+{
+
+constexpr std::size_t n_pulls = 2;
+constexpr std::size_t n_rates = 3;
+
+/// Points whose values tell their place.
+Chunk make_chunk(std::int64_t begin, std::int64_t n, std::size_t pulls = n_pulls, std::size_t rates = n_rates)
+{
+    Chunk chunk;
+    chunk.begin = begin;
+    chunk.resize(n, pulls, rates);
+    for (std::int64_t i = 0; i < n; ++i)
+    {
+        auto const slot = static_cast<std::size_t>(i);
+        auto const place = static_cast<double>(begin + i);
+        chunk.chi2[slot] = 0.5 + place;
+        chunk.status[slot] = static_cast<std::uint8_t>((begin + i) % 4);
+        for (std::size_t p = 0; p < pulls; ++p)
+            chunk.pulls[slot * pulls + p] = place + 0.1 * static_cast<double>(p);
+        for (std::size_t r = 0; r < rates; ++r)
+            chunk.rates[slot * rates + r] = -place - 0.01 * static_cast<double>(r);
+    }
+    return chunk;
+}
+
+void expect_same(Chunk const& chunk, Chunk const& expected)
+{
+    EXPECT_EQ(chunk.begin, expected.begin);
+    EXPECT_EQ(chunk.chi2, expected.chi2);
+    EXPECT_EQ(chunk.status, expected.status);
+    EXPECT_EQ(chunk.pulls, expected.pulls);
+    EXPECT_EQ(chunk.rates, expected.rates);
+}
+
+class JournalTest : public testing::Test
+{
+protected:
+    Journal open(std::string const& identity = "a scan", bool restart = false) const
+    {
+        return Journal{path_, identity, restart, n_pulls, n_rates};
+    }
+
+    std::string bytes() const
+    {
+        std::ifstream in{path_, std::ios::binary};
+        return {std::istreambuf_iterator<char>{in}, {}};
+    }
+
+    void write(std::string const& text) const { temp_.write("scan.journal", text); }
+
+    /// A journal of chunks of the given sizes; returns its length after each, the header first.
+    std::vector<std::size_t> write_chunks(std::vector<std::int64_t> const& sizes) const
+    {
+        std::vector<std::size_t> ends;
+        auto journal = open("a scan", true);
+        ends.push_back(fs::file_size(path_));
+        for (auto const size : sizes)
+        {
+            journal.append(make_chunk(journal.points(), size));
+            ends.push_back(fs::file_size(path_));
+        }
+        return ends;
+    }
+
+    TempDir temp_;
+    fs::path path_ = temp_.path() / "scan.journal";
+};
+
+TEST_F(JournalTest, ChunksComeBackInOrder)
+{
+    std::vector<std::int64_t> const sizes{3, 1, 10};
+    {
+        auto journal = open();
+        EXPECT_EQ(journal.points(), 0);
+        for (auto const size : sizes)
+            journal.append(make_chunk(journal.points(), size));
+        EXPECT_EQ(journal.points(), 14);
+    }
+    auto const journal = open();
+    EXPECT_EQ(journal.points(), 14);
+    EXPECT_EQ(journal.path(), path_);
+    std::int64_t begin = 0;
+    std::size_t next = 0;
+    journal.for_each([&](Chunk const& chunk) {
+        ASSERT_LT(next, sizes.size());
+        expect_same(chunk, make_chunk(begin, sizes[next++]));
+        begin += chunk.size();
+    });
+    EXPECT_EQ(next, sizes.size());
+}
+
+TEST_F(JournalTest, ChunksCanBeReadWhileTheJournalIsOpen)
+{
+    auto journal = open();
+    journal.append(make_chunk(0, 2));
+    int chunks = 0;
+    journal.for_each([&](Chunk const&) { ++chunks; });
+    EXPECT_EQ(chunks, 1);
+    journal.append(make_chunk(2, 2));
+    journal.for_each([&](Chunk const&) { ++chunks; });
+    EXPECT_EQ(chunks, 3);
+}
+
+TEST_F(JournalTest, NotANumberComesBackBitByBit)
+{
+    auto chunk = make_chunk(0, 2);
+    chunk.chi2[0] = std::nan("7");
+    chunk.chi2[1] = -0.0;
+    open().append(chunk);
+    open().for_each([&](Chunk const& read) { EXPECT_EQ(std::memcmp(read.chi2.data(), chunk.chi2.data(), 2 * sizeof(double)), 0); });
+}
+
+TEST_F(JournalTest, Chi2AndStatusAloneWillDo)
+{
+    {
+        Journal journal{path_, "x", false, 0, 0};
+        journal.append(make_chunk(0, 5, 0, 0));
+    }
+    Journal const journal{path_, "x", false, 0, 0};
+    EXPECT_EQ(journal.points(), 5);
+    journal.for_each([](Chunk const& chunk) { expect_same(chunk, make_chunk(0, 5, 0, 0)); });
+}
+
+TEST_F(JournalTest, IsContinuedWhereItEnded)
+{
+    {
+        auto journal = open();
+        journal.append(make_chunk(0, 4));
+    }
+    {
+        auto journal = open();
+        journal.append(make_chunk(4, 6));
+    }
+    EXPECT_EQ(open().points(), 10);
+}
+
+TEST_F(JournalTest, CutAtAnyByteKeepsWholeChunks)
+{
+    std::vector<std::int64_t> const sizes{2, 1, 3};
+    auto const ends = write_chunks(sizes);
+    std::string const whole = bytes();
+    ASSERT_EQ(whole.size(), ends.back());
+    for (std::size_t size = 0; size <= whole.size(); ++size)
+    {
+        write(whole.substr(0, size));
+        std::int64_t expected = 0;
+        for (std::size_t c = 0; c < sizes.size(); ++c)
+            expected += size >= ends[c + 1] ? sizes[c] : 0;
+        auto journal = open();
+        ASSERT_EQ(journal.points(), expected) << "cut at byte " << size;
+        // What is appended afterwards is read back with the rest.
+        journal.append(make_chunk(expected, 7));
+        std::int64_t points = 0;
+        ASSERT_NO_THROW(journal.for_each([&](Chunk const& chunk) {
+            expect_same(chunk, make_chunk(points, chunk.size()));
+            points += chunk.size();
+        })) << "cut at byte "
+            << size;
+        ASSERT_EQ(points, expected + 7);
+    }
+}
+
+TEST_F(JournalTest, AChangedByteEndsItBeforeItsChunk)
+{
+    std::vector<std::int64_t> const sizes{2, 1, 3};
+    auto const ends = write_chunks(sizes);
+    std::string const whole = bytes();
+    for (std::size_t at = 0; at < whole.size(); ++at)
+        for (unsigned const bit : {0U, 7U})
+        {
+            auto damaged = whole;
+            damaged[at] = static_cast<char>(static_cast<unsigned char>(damaged[at]) ^ (1U << bit));
+            write(damaged);
+            std::int64_t expected = 0;
+            for (std::size_t c = 0; c < sizes.size() && at >= ends[0]; ++c)
+            {
+                if (at < ends[c + 1])
+                    break;
+                expected += sizes[c];
+            }
+            ASSERT_EQ(open().points(), expected) << "bit " << bit << " of byte " << at;
+        }
+}
+
+TEST_F(JournalTest, AChunkThatDoesNotFollowIsDropped)
+{
+    auto const ends = write_chunks({2, 1, 3});
+    std::string const whole = bytes();
+    write(whole.substr(0, ends[1]) + whole.substr(ends[2]));
+    EXPECT_EQ(open().points(), 2) << "the second chunk is missing";
+    write(whole.substr(0, ends[2]) + whole.substr(ends[1]));
+    EXPECT_EQ(open().points(), 3) << "the second chunk is there twice";
+    EXPECT_EQ(fs::file_size(path_), ends[2]) << "what cannot be used is cut off";
+}
+
+TEST_F(JournalTest, OtherScanStartsAnew)
+{
+    write_chunks({2, 1});
+    {
+        auto journal = open("another scan");
+        EXPECT_EQ(journal.points(), 0);
+        journal.append(make_chunk(0, 4));
+    }
+    EXPECT_EQ(open("another scan").points(), 4);
+    EXPECT_EQ(open("a scan").points(), 0);
+}
+
+TEST_F(JournalTest, RestartStartsAnew)
+{
+    write_chunks({2, 1});
+    EXPECT_EQ(open("a scan", true).points(), 0);
+    EXPECT_EQ(open("a scan").points(), 0);
+}
+
+TEST_F(JournalTest, OtherFileStartsAnew)
+{
+    write("this is not a journal, but it is longer than the header of one: " + std::string(500, '.'));
+    EXPECT_EQ(open().points(), 0);
+}
+
+TEST_F(JournalTest, DamageWhileItIsOpenIsAnError)
+{
+    auto journal = open();
+    journal.append(make_chunk(0, 2));
+    journal.append(make_chunk(2, 2));
+    fs::resize_file(path_, fs::file_size(path_) - 1);
+    EXPECT_THROW(journal.for_each([](Chunk const&) {}), RunError);
+}
+
+TEST_F(JournalTest, UnusablePathIsAnErrorThatSaysWhy)
+{
+    for (auto const& [path, reason] : {std::pair<fs::path, std::string>{temp_.path() / "no/scan.journal", "No such file"},
+                                       {temp_.path(), "Is a directory"},
+                                       {"/dev/full", "No space left"}})
+    {
+        try
+        {
+            Journal journal{path, "x", false, 0, 0};
+            ADD_FAILURE() << path << " was accepted";
+        }
+        catch (RunError const& error)
+        {
+            std::string const message = error.what();
+            EXPECT_TRUE(message.starts_with(path.string() + ": cannot write the journal: ")) << message;
+            EXPECT_NE(message.find(reason), message.npos) << message;
+        }
+    }
+}
+
+TEST_F(JournalTest, BytesBoundTheFileUpToHeaders)
+{
+    auto const ends = write_chunks({100});
+    auto const payload = Journal::bytes(100, n_pulls, n_rates);
+    EXPECT_EQ(payload, 100U * (8U * (1U + n_pulls + n_rates) + 1U));
+    EXPECT_GE(ends[1] - ends[0], payload);
+    EXPECT_LE(ends[1] - ends[0], payload + 64);
+}
+
+TEST_F(JournalTest, RemoveDeletesTheFile)
+{
+    auto journal = open();
+    journal.append(make_chunk(0, 2));
+    journal.remove();
+    EXPECT_FALSE(fs::exists(path_));
+}
+
+} // namespace
+} // namespace nuscan::test

@@ -1,0 +1,280 @@
+#include "host/scan/orchestrator.hpp"
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "host/io/journal.hpp"
+#include "host/scan/self_check.hpp"
+#include "host/support/error.hpp"
+#include "tests/support/expect_error.hpp"
+#include "tests/support/real_inputs.hpp"
+#include "tests/support/temp_dir.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace nuscan::test
+{
+namespace
+{
+
+constexpr double infinite = std::numeric_limits<double>::infinity();
+double const nan = std::numeric_limits<double>::quiet_NaN();
+
+// --- the self-check -----------------------------------------------------------------------------------------------------------------
+
+TEST(SelfCheckPoints, AreTheSameForTheSameSeed)
+{
+    EXPECT_EQ(draw_points(1000000, 64, "a seed"), draw_points(1000000, 64, "a seed"));
+    EXPECT_NE(draw_points(1000000, 64, "a seed"), draw_points(1000000, 64, "another seed"));
+    // Fewer points are the first of many.
+    auto const many = draw_points(1000000, 64, "a seed");
+    EXPECT_EQ(draw_points(1000000, 5, "a seed"), std::vector<std::int64_t>(many.begin(), many.begin() + 5));
+}
+
+TEST(SelfCheckPoints, AreDistinctAndInRange)
+{
+    for (std::int64_t const size : {std::int64_t{65}, std::int64_t{100}, std::int64_t{1200}, std::int64_t{9000000000000000000}})
+    {
+        auto const points = draw_points(size, 64, std::to_string(size));
+        EXPECT_EQ(points.size(), 64U);
+        EXPECT_EQ(std::set<std::int64_t>(points.begin(), points.end()).size(), 64U) << size;
+        for (auto const point : points)
+        {
+            EXPECT_GE(point, 0);
+            EXPECT_LT(point, size);
+        }
+    }
+}
+
+TEST(SelfCheckPoints, CoverTheGrid)
+{
+    // Each tenth of the grid gets its share: 1000 +- 5 sigma.
+    std::vector<int> share(10, 0);
+    for (auto const point : draw_points(1000000, 10000, "cover"))
+        ++share[static_cast<std::size_t>(point / 100000)];
+    for (int const n : share)
+        EXPECT_NEAR(n, 1000, 150);
+}
+
+TEST(SelfCheckPoints, AreAllPointsOfASmallGrid)
+{
+    EXPECT_EQ(draw_points(1, 64, "x"), std::vector<std::int64_t>{0});
+    EXPECT_EQ(draw_points(5, 64, "x"), (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+    EXPECT_EQ(draw_points(64, 64, "x").size(), 64U);
+    EXPECT_TRUE(draw_points(10, 0, "x").empty());
+}
+
+TEST(SelfCheckDeviation, IsRelativeToOnePlusChi2)
+{
+    EXPECT_EQ(check_deviation(10.0, 10.0), 0.0);
+    EXPECT_TRUE(is_close(check_deviation(9.0 + 1e-3, 9.0), 1e-4, 1e-9));
+    EXPECT_TRUE(is_close(check_deviation(9.0 - 1e-3, 9.0), 1e-4, 1e-9));
+    EXPECT_EQ(check_deviation(0.5, 0.0), 0.5);
+}
+
+TEST(SelfCheckDeviation, IsInfiniteWhereOnlyOneIsFinite)
+{
+    for (double const bad : {nan, infinite, -infinite})
+    {
+        EXPECT_EQ(check_deviation(bad, 1.0), infinite);
+        EXPECT_EQ(check_deviation(1.0, bad), infinite);
+        EXPECT_EQ(check_deviation(bad, nan), 0.0) << "both agree that there is no value";
+    }
+}
+
+TEST(SelfCheckRun, FindsAtLeastFourPointsInOrder)
+{
+    auto const problem = std::make_shared<Problem const>(
+        prepared({"xenonnt_sr0"}), std::vector<Axis>{{find_parameter("mu_e"), 0.0, 2e-11, 100, AxisScale::linear}},
+        FixedParameters{});
+    SelfCheck check(problem, "seed");
+    auto const points = check.finish(0.0);
+    ASSERT_EQ(points.size(), 4U) << "no time was spent, hence the fewest";
+    auto drawn = draw_points(100, 64, "seed");
+    drawn.resize(4);
+    std::sort(drawn.begin(), drawn.end());
+    for (std::size_t i = 0; i < 4; ++i)
+    {
+        EXPECT_EQ(points[i].index, drawn[i]);
+        double const mu = 2e-11 * static_cast<double>(points[i].index) / 99.0;
+        double const expected = evaluate_point(problem->prepared(), {{find_parameter("mu_e"), mu}}, Route::direct, false).fit.chi2;
+        EXPECT_LE(check_deviation(expected, points[i].chi2), self_check_tolerance);
+    }
+}
+
+TEST(SelfCheckRun, TakesMorePointsWhenThereWasTime)
+{
+    auto const problem = std::make_shared<Problem const>(
+        prepared({"xenonnt_sr0"}), std::vector<Axis>{{find_parameter("mu_e"), 0.0, 2e-11, 100, AxisScale::linear}},
+        FixedParameters{});
+    SelfCheck check(problem, "seed");
+    EXPECT_EQ(check.finish(1e6).size(), 64U) << "as many as there are at most";
+}
+
+// --- the plan -----------------------------------------------------------------------------------------------------------------------
+
+ScanConfiguration configuration(std::vector<Axis> axes)
+{
+    ScanConfiguration configuration;
+    configuration.path = "grid.toml";
+    configuration.experiments = {"xenonnt_sr0", "lz_ws2022"};
+    configuration.axes = std::move(axes);
+    return configuration;
+}
+
+Inputs const& inputs()
+{
+    return prepared({"xenonnt_sr0", "lz_ws2022"})->inputs();
+}
+
+Axis axis(char const* name, double min, double max, std::int64_t n)
+{
+    return {find_parameter(name), min, max, n, AxisScale::linear};
+}
+
+std::vector<Axis> const plane{axis("m_V", 0.1, 1.0, 1000), axis("g_V", 0.0, 1e-6, 1000)};
+
+TEST(Plan, CountsPointsChunksAndMasses)
+{
+    ScanOptions options;
+    options.threads = 1;
+    options.chunk = 300000;
+    auto const plan = plan_scan(configuration(plane), inputs(), options);
+    EXPECT_EQ(plan.points, 1000000);
+    EXPECT_EQ(plan.chunk, 300000);
+    EXPECT_EQ(plan.chunks, 4);
+    EXPECT_EQ(plan.mass_combinations, 1000);
+    auto const two = plan_scan(configuration({axis("m_V", 0.1, 1.0, 20), axis("g_V", 0.0, 1e-6, 10), axis("m_S", 0.1, 1.0, 30),
+                                              axis("g_S", 0.0, 1e-6, 10)}),
+                               inputs(), options);
+    EXPECT_EQ(two.mass_combinations, 600);
+    EXPECT_EQ(plan_scan(configuration({axis("mu_e", 0.0, 1e-11, 50)}), inputs(), options).mass_combinations, 1);
+}
+
+TEST(Plan, ChunksOfItsOwnChoiceCoverThePoints)
+{
+    for (Route const route : {Route::automatic, Route::direct, Route::factored})
+        for (DeviceKind const kind : {DeviceKind::cpu, DeviceKind::reference})
+            for (std::int64_t const n : {1, 2, 63, 64, 65, 1000})
+            {
+                ScanOptions options;
+                options.threads = 1;
+                options.route = route;
+                options.device.kind = kind;
+                auto const plan = plan_scan(configuration({axis("m_V", 0.1, n > 1 ? 1.0 : 0.1, n), plane[1]}), inputs(), options);
+                EXPECT_GE(plan.chunk, 1);
+                EXPECT_GE(plan.chunks * plan.chunk, plan.points);
+                EXPECT_LT((plan.chunks - 1) * plan.chunk, plan.points);
+            }
+}
+
+TEST(Plan, BytesAreThoseOfTheOutputs)
+{
+    ScanOptions options;
+    options.threads = 1;
+    auto wanted = configuration(plane);
+    auto const bare = plan_scan(wanted, inputs(), options);
+    EXPECT_EQ(bare.journal_bytes, 9000000U);
+    EXPECT_GE(bare.file_bytes, 9000000U);
+    wanted.output_pulls = true;
+    EXPECT_EQ(plan_scan(wanted, inputs(), options).journal_bytes, 9000000U + 3U * 8000000U) << "beta, alpha, delta";
+    wanted.output_rates = true;
+    EXPECT_EQ(plan_scan(wanted, inputs(), options).journal_bytes, 9000000U + (3U + 30U + 51U) * 8000000U);
+}
+
+TEST(Plan, TimeGrowsWithTheWorkAndShrinksWithThreads)
+{
+    auto const seconds = [](Route route, DeviceKind kind, int threads) {
+        ScanOptions options;
+        options.route = route;
+        options.device.kind = kind;
+        options.threads = threads;
+        return plan_scan(configuration(plane), inputs(), options).seconds;
+    };
+    EXPECT_GT(seconds(Route::factored, DeviceKind::cpu, 1), 0.0);
+    EXPECT_GT(seconds(Route::direct, DeviceKind::cpu, 1), seconds(Route::factored, DeviceKind::cpu, 1));
+    EXPECT_GT(seconds(Route::direct, DeviceKind::reference, 1), seconds(Route::direct, DeviceKind::cpu, 1));
+    EXPECT_TRUE(is_close(seconds(Route::direct, DeviceKind::cpu, 4), 0.25 * seconds(Route::direct, DeviceKind::cpu, 1),
+                         tolerance::rounding));
+}
+
+TEST(Plan, HugeGridsAreSizedInTheirFullLength)
+{
+    ScanOptions options;
+    options.threads = 1;
+    auto const plan = plan_scan(configuration({axis("m_V", 0.1, 1.0, 2000000000), axis("g_V", 0.0, 1e-6, 100000000)}), inputs(),
+                                options);
+    EXPECT_EQ(plan.points, 200000000000000000);
+    EXPECT_EQ(plan.journal_bytes, 1800000000000000000U);
+    EXPECT_GT(plan.file_bytes, plan.journal_bytes);
+    EXPECT_GT(plan.chunks, 0);
+}
+
+TEST(Plan, ParametersThatDoNotGoTogetherAreRefusedByFile)
+{
+    expect_input_error([] { plan_scan(configuration({plane[1]}), inputs(), {}); }, {"grid.toml: g_V is given without m_V"});
+    auto mixed = configuration({axis("mu_e", 0.0, 1e-11, 3)});
+    mixed.fixed[find_parameter("Lambda_1")] = 1e-11;
+    expect_input_error([&] { plan_scan(mixed, inputs(), {}); }, {"grid.toml: mu_e and Lambda_1", "in two ways"});
+}
+
+// --- the run ------------------------------------------------------------------------------------------------------------------------
+
+TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
+{
+    TempDir const temp;
+    auto wanted = configuration({axis("mu_e", 0.0, 1e-11, 10)});
+    wanted.experiments = {"xenonnt_sr0"};
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    options.threads = 1;
+    options.chunk = 3;
+    int started = 0;
+    std::vector<std::int64_t> progress;
+    options.started = [&] { ++started; };
+    options.progress = [&](ScanProgress const& state) {
+        progress.push_back(state.done);
+        EXPECT_EQ(state.total, 10);
+        EXPECT_GT(state.points_per_s, 0.0);
+        EXPECT_GE(state.remaining_s, 0.0);
+    };
+    options.interrupted = [] { return true; };
+    auto data = shipped_data();
+    std::int64_t const expected[] = {3, 6, 9};
+    for (std::size_t i = 0; i < 3; ++i)
+    {
+        auto const result = run_scan(wanted, data, options);
+        EXPECT_EQ(result.outcome, ScanOutcome::interrupted);
+        EXPECT_EQ(result.done, expected[i]);
+        EXPECT_EQ(result.resumed_at, i == 0 ? 0 : expected[i - 1]);
+        EXPECT_FALSE(std::filesystem::exists(options.output));
+    }
+    // An interruption after the last chunk comes too late to matter.
+    auto const result = run_scan(wanted, data, options);
+    EXPECT_EQ(result.outcome, ScanOutcome::finished);
+    EXPECT_EQ(result.resumed_at, 9);
+    EXPECT_EQ(result.done, 10);
+    EXPECT_EQ(progress, (std::vector<std::int64_t>{3, 6, 9, 10}));
+    EXPECT_EQ(started, 4);
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::already_finished);
+    EXPECT_EQ(started, 4) << "nothing is started when all is there";
+}
+
+TEST(RunScan, NothingIsWrittenWhenTheInputIsRefused)
+{
+    TempDir const temp;
+    auto wanted = configuration({plane[1]});
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    auto data = shipped_data();
+    expect_input_error([&] { run_scan(wanted, data, options); }, {"g_V is given without m_V"});
+    wanted = configuration(plane);
+    wanted.experiments = {"nothing"};
+    expect_input_error([&] { run_scan(wanted, data, options); }, {"grid.toml: unknown experiment 'nothing'"});
+    EXPECT_TRUE(std::filesystem::is_empty(temp.path()));
+}
+
+} // namespace
+} // namespace nuscan::test

@@ -52,11 +52,14 @@ __global__ void factored_points(ProblemView problem, long n, double const* templ
     std::int64_t node[max_axes];
     problem.grid.nodes(index, node);
     double* const mine = rates + index * problem.rate_stride;
-    bool const accurate
-        = point_rates_factored(problem, node, templates + mass_combination(problem, node) * template_stride(problem), mine);
+    bool const accurate = point_rates_factored(problem, node,
+                                               templates + mass_combination(problem, node) * template_stride(problem), mine);
+    if (!accurate)
+        point_rates_direct(problem, node, mine);
     FitResult const result = profile_chi2(problem.fit, mine);
     chi2[index] = result.chi2;
-    status[index] = static_cast<std::uint8_t>(accurate ? result.status : PointStatus::ok_direct);
+    status[index] = static_cast<std::uint8_t>(!accurate && result.status == PointStatus::ok ? PointStatus::ok_direct
+                                                                                            : result.status);
 }
 
 /// Cross section of one interaction at each recoil energy.

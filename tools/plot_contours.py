@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Exclusion contours of two-dimensional chi^2 surfaces that nuscan scan wrote, several experiments in one picture.
 
-Excluded is what lies above the least chi^2 by more than 4.605 (90% C.L. for two parameters). The Standard Model counts as a
-point of the plane even where the axes do not contain it.
+Excluded is what lies above the least chi^2 by more than 4.605 (90% C.L. for two parameters). The point with both parameters
+at 0 counts even where the axes do not contain it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def read_surface(path: Path) -> Surface:
             if bool(file["meta"].attrs["failed"]):
                 print(f"{path}: failed its self-check; do not trust it", file=sys.stderr)
             values[~np.isin(file["grid/status"][...], CONVERGED)] = math.nan
-            least = min(np.nanmin(values), float(chi2.attrs["chi2_sm"]))
+            least = min(np.nanmin(values), float(chi2.attrs["chi2_zero"]))
             experiments = [text(name) for name in file["meta"].attrs["experiments"]]
     except (OSError, KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
         fail(f"{path}: not a surface file of nuscan, or damaged ({' '.join(str(error).split())})")

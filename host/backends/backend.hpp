@@ -24,7 +24,7 @@ enum class DeviceKind
 struct Device
 {
     DeviceKind kind = DeviceKind::cpu;
-    int ordinal = -1; ///< of a CUDA device, -1 for all
+    int ordinal = -1;        ///< of a CUDA device, -1 for all
     std::string description; ///< "cpu (2 threads)"
     std::string reason;      ///< why `auto` chose it, empty otherwise
 };

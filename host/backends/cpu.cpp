@@ -185,10 +185,8 @@ std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Problem const> problem
     return std::make_unique<CpuBackend>(std::move(problem), route, threads);
 }
 
-PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, Route route, bool fix_pulls)
+PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, bool fix_pulls)
 {
-    // Without axes the two routes coincide: the only monomial is the constant, the direct rate.
-    static_cast<void>(route);
     auto const stride = static_cast<std::size_t>(prepared.rate_stride());
     std::vector<double> rates(stride);
     std::vector<double> bins(stride);
@@ -203,6 +201,8 @@ PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& 
     PointEvaluation evaluation;
     FitView const fit = prepared.fit(fix_pulls);
     evaluation.fit = profile_chi2(fit, rates.data(), bins.data());
+    if (evaluation.fit.status != PointStatus::ok)
+        std::fill(bins.begin(), bins.end(), NAN);
     evaluation.pulls.push_back(evaluation.fit.signal_scale - 1.0);
     evaluation.pulls.insert(evaluation.pulls.end(), evaluation.fit.pulls, evaluation.fit.pulls + fit.n_pulls);
     std::ptrdiff_t offset = 0;

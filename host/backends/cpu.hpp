@@ -22,7 +22,8 @@ struct PointEvaluation
     std::vector<std::vector<double>> chi2_bins; ///< [experiment][bin], without penalties
 };
 
-PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, Route route, bool fix_pulls);
+/// The direct and the factored route coincide for a single point: the only monomial is the constant.
+PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, bool fix_pulls);
 
 /// chi^2 along one parameter at fixed others, with the templates folded once. Thread-safe.
 class Chi2Line

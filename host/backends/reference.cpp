@@ -40,10 +40,12 @@ struct ReferenceCalculation::Impl
     std::vector<ExperimentChi2> chi2;
 
     Impl(Inputs const& inputs, Options chosen)
-        : constants(inputs.constants), oscillation(inputs.oscillation),
-          adiabatic_transition(inputs.choice.transition_survival == "adiabatic"), options(chosen),
-          sigma_beta(inputs.experiments.empty() ? 1.0 : inputs.experiments.front().signal_pull.sigma),
-          sun(inputs.solar, inputs.oscillation, inputs.constants.electron_mass)
+        : constants(inputs.constants)
+        , oscillation(inputs.oscillation)
+        , adiabatic_transition(inputs.choice.transition_survival == "adiabatic")
+        , options(chosen)
+        , sigma_beta(inputs.experiments.empty() ? 1.0 : inputs.experiments.front().signal_pull.sigma)
+        , sun(inputs.solar, inputs.oscillation, inputs.constants.electron_mass)
     {
         std::vector<double> kinks = sun.kinks();
         for (Curve const& factor : inputs.rrpa)
@@ -94,12 +96,9 @@ struct ReferenceCalculation::Impl
     }
 };
 
-ReferenceCalculation::ReferenceCalculation(Inputs const& inputs) : ReferenceCalculation(inputs, Options{})
-{
-}
+ReferenceCalculation::ReferenceCalculation(Inputs const& inputs) : ReferenceCalculation(inputs, Options{}) {}
 
-ReferenceCalculation::ReferenceCalculation(Inputs const& inputs, Options options)
-    : impl_(std::make_unique<Impl>(inputs, options))
+ReferenceCalculation::ReferenceCalculation(Inputs const& inputs, Options options) : impl_(std::make_unique<Impl>(inputs, options))
 {
 }
 

@@ -29,8 +29,8 @@ public:
     {
         double chi2 = 0.0;
         PointStatus status = PointStatus::ok;
-        std::vector<double> pulls; ///< beta, then every experiment's own pulls in order
-        std::vector<std::vector<double>> rates;    ///< [experiment][bin] signal before pulls, in the rate unit
+        std::vector<double> pulls;                  ///< beta, then every experiment's own pulls in order
+        std::vector<std::vector<double>> rates;     ///< [experiment][bin] signal before pulls, in the rate unit
         std::vector<std::vector<double>> chi2_bins; ///< [experiment][bin] without penalties; dropped bins 0
     };
 

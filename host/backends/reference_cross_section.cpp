@@ -46,7 +46,8 @@ double square(double x)
 
 CrossSection::CrossSection(Constants const& constants, OscillationParameters const& oscillation, ParameterValues const& values,
                            bool adiabatic_transition)
-    : constants_(constants), values_(values)
+    : constants_(constants)
+    , values_(values)
 {
     // Eq. 6: mu^2 = |L|^2 - c13^2 |L2|^2 + (c13^2 - 1) |L3|^2 + c13^2 P (|L2|^2 - |L1|^2)
     double const c13_squared = 1.0 - oscillation.sin2_theta13;
@@ -103,13 +104,11 @@ double CrossSection::operator()(int flavour, double recoil, double energy) const
     auto const [g_v, g_a] = couplings(flavour, t);
 
     double sigma = square(constants_.fermi_constant) * m / (2.0 * pi)
-                   * (square(g_v + g_a) + square(g_v - g_a) * square(1.0 - t / e)
-                      - (g_v * g_v - g_a * g_a) * m * t / (e * e));
+                   * (square(g_v + g_a) + square(g_v - g_a) * square(1.0 - t / e) - (g_v * g_v - g_a * g_a) * m * t / (e * e));
     sigma += pi / square(constants_.inverse_alpha * m) * (1.0 / t - 1.0 / e) * moment_squared_[static_cast<std::size_t>(flavour)];
     sigma += square(propagator(p_g_s, p_m_s, t)) / (4.0 * pi) * m * m * t / (e * e);
     sigma += square(propagator(p_g_p, p_m_p, t)) / (8.0 * pi) * m * t * t / (e * e);
-    sigma += square(propagator(p_g_t, p_m_t, t)) * m / pi
-             * (1.0 + 2.0 * (1.0 - t / e) + square(1.0 - t / e) - m * t / (e * e));
+    sigma += square(propagator(p_g_t, p_m_t, t)) * m / pi * (1.0 + 2.0 * (1.0 - t / e) + square(1.0 - t / e) - m * t / (e * e));
     return sigma * square(constants_.hbar_c);
 }
 
@@ -128,8 +127,7 @@ std::array<double, 3> CrossSection::coefficients(int flavour, double recoil) con
     c[1] += weak * (-2.0 * t * minus);
     c[2] += weak * (t * t * minus - m * t * (g_v + g_a) * (g_v - g_a));
 
-    double const magnetic
-        = area * pi / square(constants_.inverse_alpha * m) * moment_squared_[static_cast<std::size_t>(flavour)];
+    double const magnetic = area * pi / square(constants_.inverse_alpha * m) * moment_squared_[static_cast<std::size_t>(flavour)];
     c[0] += magnetic / t;
     c[1] -= magnetic;
 

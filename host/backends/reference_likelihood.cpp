@@ -35,10 +35,11 @@ double garwood_error(double count)
 
 ExperimentChi2::ExperimentChi2(ExperimentDefinition const& experiment, std::vector<double> const& sm_rates,
                                std::vector<bool> accepts)
-    : statistic_(experiment.statistic),
-      counts_per_rate_(experiment.rate_unit == RateUnit::per_tonne_year ? experiment.exposure : 1.0),
-      accepts_(std::move(accepts)), fixed_background_(experiment.bins(), 0.0),
-      pulled_background_(experiment.pulls.size(), std::vector<double>(experiment.bins(), 0.0))
+    : statistic_(experiment.statistic)
+    , counts_per_rate_(experiment.rate_unit == RateUnit::per_tonne_year ? experiment.exposure : 1.0)
+    , accepts_(std::move(accepts))
+    , fixed_background_(experiment.bins(), 0.0)
+    , pulled_background_(experiment.pulls.size(), std::vector<double>(experiment.bins(), 0.0))
 {
     std::size_t const n = experiment.bins();
     for (double const count : experiment.counts)
@@ -93,8 +94,7 @@ double ExperimentChi2::bin_half_slope(std::size_t bin, double prediction) const
     return counts_per_rate_ * (observed_[bin] == 0.0 ? 1.0 : 1.0 - observed_[bin] / prediction);
 }
 
-std::vector<double> ExperimentChi2::per_bin(std::vector<double> const& rates, double scale,
-                                            std::vector<double> const& pulls) const
+std::vector<double> ExperimentChi2::per_bin(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const
 {
     std::vector<double> chi2(bins(), 0.0);
     for (std::size_t i = 0; i < bins(); ++i)
@@ -131,8 +131,7 @@ double ExperimentChi2::excess_bound(std::vector<double> const& rates, double sca
         double derivative = 2.0 * pulls[p] / (pull_sigma_[p] * pull_sigma_[p]);
         for (std::size_t i = 0; i < bins(); ++i)
             if (accepts_[i])
-                derivative
-                    += 2.0 * bin_half_slope(i, background(i, pulls) + scale * rates[i]) * pulled_background_[p][i];
+                derivative += 2.0 * bin_half_slope(i, background(i, pulls) + scale * rates[i]) * pulled_background_[p][i];
         bound += 0.25 * derivative * pull_sigma_[p] * derivative * pull_sigma_[p];
     }
     return bound;

@@ -64,13 +64,13 @@ std::vector<Node> composite_nodes(std::vector<double> const& breaks, std::functi
 }
 
 Chebyshev::Chebyshev(std::function<double(double)> const& function, double lo, double hi, std::size_t nodes)
-    : lo_(lo), hi_(hi), coefficients_(nodes)
+    : lo_(lo)
+    , hi_(hi)
+    , coefficients_(nodes)
 {
     std::vector<double> values(nodes);
     auto const n = static_cast<double>(nodes);
-    auto angle = [&](std::size_t i) {
-        return boost::math::constants::pi<double>() * (static_cast<double>(i) + 0.5) / n;
-    };
+    auto angle = [&](std::size_t i) { return boost::math::constants::pi<double>() * (static_cast<double>(i) + 0.5) / n; };
     for (std::size_t i = 0; i < nodes; ++i)
         values[i] = function(0.5 * (lo + hi) + 0.5 * (hi - lo) * std::cos(angle(i)));
     for (std::size_t j = 0; j < nodes; ++j)

@@ -45,8 +45,7 @@ double resolution_width(ResolutionDefinition const& resolution, double energy)
 
 double resolution_kernel(ResolutionDefinition const& resolution, double reconstructed, double recoil)
 {
-    double const sigma
-        = resolution_width(resolution, resolution.width_of == EnergyScale::reconstructed ? reconstructed : recoil);
+    double const sigma = resolution_width(resolution, resolution.width_of == EnergyScale::reconstructed ? reconstructed : recoil);
     double const x = (reconstructed - recoil) / sigma;
     return std::exp(-0.5 * x * x) / (std::sqrt(2.0 * pi) * sigma);
 }
@@ -156,16 +155,15 @@ Response::Response(ExperimentDefinition const& experiment, AtomicShells const& s
     auto const true_breaks = efficiency_breaks(experiment, EnergyScale::true_recoil);
     breaks.insert(breaks.end(), true_breaks.begin(), true_breaks.end());
     auto const recoil_nodes = composite_nodes(breaks_between(recoil_min, recoil_max, breaks), [&](double t) {
-        return std::min({t / 3.0, resolution_width(resolution, t) / 2.0,
-                         efficiency_scale(experiment, EnergyScale::true_recoil, t)});
+        return std::min(
+            {t / 3.0, resolution_width(resolution, t) / 2.0, efficiency_scale(experiment, EnergyScale::true_recoil, t)});
     });
     std::vector<double> recoil_weight;
     for (Node const& node : recoil_nodes)
     {
         recoils_.push_back(node.x);
         recoil_weight.push_back(node.w * exposure_factor(experiment, constants)
-                                * total_efficiency(experiment, EnergyScale::true_recoil, node.x)
-                                * electrons_below(shells, node.x));
+                                * total_efficiency(experiment, EnergyScale::true_recoil, node.x) * electrons_below(shells, node.x));
     }
 
     // Nodes in E'. sqrt(E') is singular at 0: panels halve towards it, down to where nothing is left.

@@ -39,7 +39,9 @@ void Sun::Moments::add(Moments const& other)
 }
 
 Sun::Sun(SolarModel model, OscillationParameters const& oscillation, double electron_mass)
-    : model_(std::move(model)), oscillation_(oscillation), electron_mass_(electron_mass)
+    : model_(std::move(model))
+    , oscillation_(oscillation)
+    , electron_mass_(electron_mass)
 {
     for (std::size_t i = 0; i < model_.sources.size(); ++i)
     {
@@ -78,8 +80,7 @@ double Sun::p_e1(std::size_t source, double energy) const
     {
         double const b = 2.0 * potential_per_electron * model_.electron_density[zone] * (energy * ev_per_kev) * c13_squared
                          / oscillation_.dm21_ev2;
-        double const cos_2th_matter
-            = (cos_2th12 - b) / std::sqrt((cos_2th12 - b) * (cos_2th12 - b) + sin_2th12_squared);
+        double const cos_2th_matter = (cos_2th12 - b) / std::sqrt((cos_2th12 - b) * (cos_2th12 - b) + sin_2th12_squared);
         sum.add(weight[zone] * (1.0 + cos_2th_matter) / 2.0);
         total.add(weight[zone]);
     }

@@ -47,8 +47,8 @@ void print_info(SurfaceReader const& file)
                meta.direct_fallback);
     fmt::print("self-check    {} points, worst |delta chi2|/(1 + chi2) = {:.1e}, {} (bound {:.0e})\n", meta.self_check.points,
                meta.self_check.worst, meta.self_check.passed ? "passed" : "FAILED", meta.self_check.tolerance);
-    fmt::print("computed      {} to {} on {}, {} ({} route), {:.3g} points/s\n", meta.start_utc, meta.stop_utc, meta.host, meta.device,
-               meta.route, meta.points_per_s);
+    fmt::print("computed      {} to {} on {}, {} ({} route), {:.3g} points/s\n", meta.start_utc, meta.stop_utc, meta.host,
+               meta.device, meta.route, meta.points_per_s);
     fmt::print("program       nuscan {}, commit {}{}, {}, CUDA {}\n", meta.version, meta.commit, meta.dirty ? " (modified)" : "",
                meta.compiler, meta.cuda);
     fmt::print("command       {}\nconfiguration {}\ndata files    {}\n", meta.command_line, meta.configuration_sha256,
@@ -72,9 +72,8 @@ Json info_json(SurfaceReader const& file)
     json["failed"] = meta.failed;
     json["best_fit"] = point_json(file.best_fit());
     json["null"] = point_json(file.null());
-    json["status"] = {{"not_converged", meta.not_converged},
-                      {"not_finite", meta.not_finite},
-                      {"direct_fallback", meta.direct_fallback}};
+    json["status"] = {
+        {"not_converged", meta.not_converged}, {"not_finite", meta.not_finite}, {"direct_fallback", meta.direct_fallback}};
     json["self_check"] = {{"points", meta.self_check.points},
                           {"worst", meta.self_check.worst},
                           {"tolerance", meta.self_check.tolerance},
@@ -83,8 +82,11 @@ Json info_json(SurfaceReader const& file)
     json["configuration_sha256"] = meta.configuration_sha256;
     json["data_sha256"] = meta.data_sha256;
     json["command_line"] = meta.command_line;
-    json["program"] = {{"version", meta.version},   {"commit", meta.commit}, {"modified", meta.dirty},
-                       {"compiler", meta.compiler}, {"cuda", meta.cuda}};
+    json["program"] = {{"version", meta.version},
+                       {"commit", meta.commit},
+                       {"modified", meta.dirty},
+                       {"compiler", meta.compiler},
+                       {"cuda", meta.cuda}};
     json["run"] = {{"backend", meta.backend},
                    {"device", meta.device},
                    {"route", meta.route},
@@ -143,8 +145,8 @@ std::vector<std::string> check_contents(SurfaceReader const& file)
     if (sha256(meta.configuration_canonical) != meta.configuration_sha256)
         problems.push_back("the configuration does not have the recorded SHA-256");
     if (meta.failed || !meta.self_check.passed)
-        problems.push_back(fmt::format("the scan failed its self-check (worst deviation {:.1e}, bound {:.0e})", meta.self_check.worst,
-                                       meta.self_check.tolerance));
+        problems.push_back(fmt::format("the scan failed its self-check (worst deviation {:.1e}, bound {:.0e})",
+                                       meta.self_check.worst, meta.self_check.tolerance));
     return problems;
 }
 
@@ -203,7 +205,8 @@ void add_info(CLI::App& app, Program&)
 
 void add_validate(CLI::App& app, Program& program)
 {
-    auto* const command = app.add_subcommand("validate", "Check a surface file: every checksum, its record of itself, random points");
+    auto* const command = app.add_subcommand("validate",
+                                             "Check a surface file: every checksum, its record of itself, random points");
     struct Options
     {
         std::string file;
@@ -235,9 +238,9 @@ void add_validate(CLI::App& app, Program& program)
                 fmt::print("{}: {}\n", options->file, problem);
             if (problems.empty())
                 fmt::print("{}: valid; {} points read{}\n", options->file, file.layout().range.size(),
-                           options->points > 0 ? fmt::format(", {} recomputed, worst |delta chi2|/(1 + chi2) = {:.1e}",
-                                                             options->points, worst)
-                                               : "");
+                           options->points > 0
+                               ? fmt::format(", {} recomputed, worst |delta chi2|/(1 + chi2) = {:.1e}", options->points, worst)
+                               : "");
         }
         if (!problems.empty())
             program.exit_code = exit_failure;

@@ -1,4 +1,7 @@
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <optional>
 
 #include "host/cli/cli.hpp"
 #include "host/inputs/experiment.hpp"
@@ -65,9 +68,8 @@ void list_models(bool json)
         for (auto const& entry : parameter_catalogue)
             if (entry.interaction == static_cast<int>(i))
                 parameters.emplace_back(entry.info.name);
-        out.push_back({{"name", interactions.names[i]},
-                       {"kind", channel_text(interactions.channels[i])},
-                       {"parameters", parameters}});
+        out.push_back(
+            {{"name", interactions.names[i]}, {"kind", channel_text(interactions.channels[i])}, {"parameters", parameters}});
         if (!json)
             fmt::print("{:<18}{:<22}{}\n", interactions.names[i], channel_text(interactions.channels[i]), join(parameters));
     }
@@ -80,7 +82,8 @@ void list_parameters(bool json)
     Json out = Json::array();
     for (auto const& [info, interaction] : parameter_catalogue)
     {
-        out.push_back({{"name", info.name}, {"unit", info.unit}, {"bound", bound_text(info.bound)}, {"description", info.description}});
+        out.push_back(
+            {{"name", info.name}, {"unit", info.unit}, {"bound", bound_text(info.bound)}, {"description", info.description}});
         if (!json)
             fmt::print("{:<14}{:<6}{:<6}{}\n", info.name, info.unit, bound_text(info.bound), info.description);
     }
@@ -97,7 +100,17 @@ void list_experiments(bool json)
     Json out = Json::array();
     for (auto const& name : data.experiments())
     {
-        auto const experiment = load_experiment(data, name);
+        std::optional<ExperimentDefinition> loaded;
+        try
+        {
+            loaded = load_experiment(data, name);
+        }
+        catch (InputError const& problem)
+        {
+            spdlog::warn("{} cannot be used: {}", name, problem.what());
+            continue;
+        }
+        auto const& experiment = *loaded;
         double events = 0.0;
         for (double const counts : experiment.counts)
             events += counts;
@@ -111,8 +124,8 @@ void list_experiments(bool json)
                        {"events_outside_bins", experiment.events_outside}});
         if (!json)
         {
-            fmt::print("{:<24}{} ({}; {:.4g} t yr, {} bins, {:g} events)\n", experiment.name, experiment.title, experiment.reference,
-                       experiment.exposure, experiment.bins(), events);
+            fmt::print("{:<24}{} ({}; {:.4g} t yr, {} bins, {:g} events)\n", experiment.name, experiment.title,
+                       experiment.reference, experiment.exposure, experiment.bins(), events);
             if (experiment.events_outside > 0)
                 fmt::print("{:<24}{} events of the table lie outside all bins\n", "", experiment.events_outside);
         }

@@ -54,11 +54,11 @@ PointEvaluation evaluate_on(Prepared const& prepared, FixedParameters const& fix
         given.push_back(parameter);
     check_parameter_set(given, prepared.inputs());
     Device const device = options.chosen_device();
-    Route const route = parse_route(options.route);
+    parse_route(options.route);
     if (device.kind == DeviceKind::cuda)
         throw InputError("single points are computed on the host; use --device cpu or reference");
     if (device.kind == DeviceKind::cpu)
-        return evaluate_point(prepared, fixed, route, fix_pulls);
+        return evaluate_point(prepared, fixed, fix_pulls);
 
     ReferenceCalculation const reference(prepared.inputs(), {fix_pulls});
     auto const result = reference.evaluate(parameter_values(fixed));
@@ -101,7 +101,8 @@ Complex parse_complex(std::string const& text)
         if (parse_double(body, value.im))
             return value;
     }
-    throw InputError(fmt::format("--lambda: '{}' is not a number of the form re, re+imi or re-imi, for example 1e-11-2e-12i", text));
+    throw InputError(
+        fmt::format("--lambda: '{}' is not a number of the form re, re+imi or re-imi, for example 1e-11-2e-12i", text));
 }
 
 std::vector<std::string> split(std::string const& text, char separator)
@@ -119,7 +120,7 @@ std::vector<std::string> split(std::string const& text, char separator)
 
 } // namespace
 
-void add_chi2(CLI::App& app, Program& program)
+void add_chi2(CLI::App& app, Program&)
 {
     auto* const command = app.add_subcommand("chi2", "chi^2 of one parameter point: pulls, chi^2 per bin, status");
     struct Options : CommonOptions
@@ -134,7 +135,7 @@ void add_chi2(CLI::App& app, Program& program)
     options->add_device(*command);
     options->add_inputs(*command);
     command->footer("Example: nuscan chi2 --experiment xenonnt_sr0 --set g_V=3e-7 --set m_V=0.05");
-    command->callback([options, &program] {
+    command->callback([options] {
         FixedParameters const fixed = parse_settings(options->settings);
         options->chosen_device();
         parse_route(options->route);
@@ -166,7 +167,8 @@ void add_chi2(CLI::App& app, Program& program)
         }
         if (point.fit.status == PointStatus::not_finite)
             spdlog::warn("a rate or chi^2 is not finite at this point: the couplings overflow");
-        static_cast<void>(program);
+        if (point.fit.status == PointStatus::not_converged)
+            spdlog::warn("the minimisation over the pulls did not converge at this point");
     });
 }
 
@@ -317,14 +319,10 @@ void add_limits(CLI::App& app, Program&)
         if (options->convergence)
             refined = std::make_shared<Prepared const>(inputs, 2);
         auto const limits = find_limits(prepared, refined, parameters, fixed, limit_options);
-        double const chi2_sm = evaluate_point(*prepared, {}, Route::direct, options->fix_pulls).fit.chi2;
+        double const chi2_sm = evaluate_point(*prepared, {}, options->fix_pulls).fit.chi2;
 
-        Json json{{"experiment", experiment_json(options->experiments)},
-                  {"cl", options->cl},
-                  {"dof", options->dof},
-                  {"delta_chi2", delta_chi2(options->cl, options->dof)},
-                  {"chi2_sm", chi2_sm},
-                  {"limits", Json::array()}};
+        Json json{{"experiment", experiment_json(options->experiments)}, {"cl", options->cl},  {"dof", options->dof},
+                  {"delta_chi2", delta_chi2(options->cl, options->dof)}, {"chi2_sm", chi2_sm}, {"limits", Json::array()}};
         if (!options->json)
             fmt::print("{}: {:g}% C.L. ({} dof, Delta chi2 = {:.5f}), chi2(SM) = {:.4f}\n\n{:<14}{:<6}{:>12}{:>11}{}  allowed\n",
                        join(options->experiments, " + "), 100.0 * options->cl, options->dof, delta_chi2(options->cl, options->dof),
@@ -348,7 +346,7 @@ void add_limits(CLI::App& app, Program&)
             }
             Json entry{{"parameter", info.name},
                        {"unit", info.unit},
-                       {"best_fit", limit.region.best_fit},
+                       {"best_fit", std::isfinite(limit.region.best_fit) ? Json(limit.region.best_fit) : Json(nullptr)},
                        {"chi2_min", limit.region.chi2_min},
                        {"intervals", intervals},
                        {"marginal", limit.region.marginal}};
@@ -409,16 +407,17 @@ void add_tmm(CLI::App& app, Program&)
         {
             auto const values = split(options->majorana, ',');
             if (values.size() != 2 || !parse_double(values[0], phases[0]) || !parse_double(values[1], phases[1]))
-                throw InputError(fmt::format("--majorana {}: two phases in radian are needed, separated by a comma", options->majorana));
+                throw InputError(
+                    fmt::format("--majorana {}: two phases in radian are needed, separated by a comma", options->majorana));
         }
         DataFolder data = DataFolder::find();
         InputChoice choice;
         options->apply_inputs(choice);
         Inputs const inputs = load_inputs(data, choice, {});
         auto const mixing = mixing_matrix(inputs.oscillation, phases[0], phases[1]);
-        double const squared
-            = effective_moment_squared(static_cast<int>(flavour - flavours.begin()), options->baseline, options->energy, moments,
-                                       mixing, inputs.oscillation, inputs.constants, options->antineutrino);
+        double const squared = effective_moment_squared(static_cast<int>(flavour - flavours.begin()), options->baseline,
+                                                        options->energy, moments, mixing, inputs.oscillation, inputs.constants,
+                                                        options->antineutrino);
         double const solar = solar_moment_squared(moments, inputs.constants.transition_p_e1, inputs.oscillation);
         if (options->json)
             print_json({{"flavour", options->flavour},

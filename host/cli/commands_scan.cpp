@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <optional>
 
 #include "host/cli/cli.hpp"
 #include "host/scan/orchestrator.hpp"
@@ -47,7 +48,7 @@ std::string duration_text(double seconds)
 std::string size_text(std::uint64_t bytes)
 {
     auto const value = static_cast<double>(bytes);
-    return bytes < 1000000 ? fmt::format("{:.1f} kB", value * 1e-3)
+    return bytes < 1000000      ? fmt::format("{:.1f} kB", value * 1e-3)
            : bytes < 1000000000 ? fmt::format("{:.1f} MB", value * 1e-6)
                                 : fmt::format("{:.2f} GB", value * 1e-9);
 }
@@ -83,7 +84,7 @@ struct GridOptions : CommonOptions
 {
     std::string grid;
     std::string output;
-    long long chunk = 0;
+    std::optional<long long> chunk;
     bool restart = false;
 
     ScanConfiguration configuration() const
@@ -97,9 +98,9 @@ struct GridOptions : CommonOptions
     ScanOptions scan_options() const
     {
         ScanOptions scan;
-        if (chunk < 0)
-            throw InputError(fmt::format("--chunk {}: a chunk has at least one point", chunk));
-        scan.chunk = chunk;
+        if (chunk && *chunk < 1)
+            throw InputError(fmt::format("--chunk {}: a chunk has at least one point", *chunk));
+        scan.chunk = chunk.value_or(0);
         scan.threads = thread_count();
         scan.device = chosen_device();
         scan.route = parse_route(route);
@@ -166,8 +167,8 @@ void add_plan(CLI::App& app, Program&)
             fmt::print("  {:<13}fixed at {:g} {}\n", parameter_info(parameter).name, value, parameter_info(parameter).unit);
         fmt::print("points        {} in {} chunks\nmemory        {}\ndisk          {} (and {} while it runs)\n"
                    "time          about {} on {}\n",
-                   plan.points, plan.chunks, size_text(plan.memory_bytes), size_text(plan.file_bytes), size_text(plan.journal_bytes),
-                   duration_text(plan.seconds), scan.device.description);
+                   plan.points, plan.chunks, size_text(plan.memory_bytes), size_text(plan.file_bytes),
+                   size_text(plan.journal_bytes), duration_text(plan.seconds), scan.device.description);
     });
 }
 

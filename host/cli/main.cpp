@@ -34,7 +34,8 @@ std::string usage_message(CLI::App const* app, CLI::Error const& error)
     if (!chosen.empty())
         return fmt::format("nuscan: {}; see nuscan {} --help\n", error.what(), chosen.front()->get_name());
     if (rest.empty() || rest.front().starts_with('-'))
-        return fmt::format("nuscan: {}; see nuscan --help\n", rest.empty() ? "no command is given" : "unknown option " + rest.front());
+        return fmt::format("nuscan: {}; see nuscan --help\n",
+                           rest.empty() ? "no command is given" : "unknown option " + rest.front());
     std::vector<std::string> names;
     for (auto const* const command : app->get_subcommands([](CLI::App const*) { return true; }))
         names.push_back(command->get_name());
@@ -98,7 +99,7 @@ Json experiment_json(std::vector<std::string> const& experiments)
 
 void print_json(Json const& json)
 {
-    fmt::print("{}\n", json.dump(2));
+    fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
 ParameterInfo const& parameter_info(int parameter)
@@ -108,8 +109,9 @@ ParameterInfo const& parameter_info(int parameter)
 
 void CommonOptions::add_experiments(CLI::App& command, bool several)
 {
-    auto* const option = command.add_option("-e,--experiment", experiments,
-                                            several ? "Experiment; several are fitted together with one flux pull" : "Experiment")
+    auto* const option = command
+                             .add_option("-e,--experiment", experiments,
+                                         several ? "Experiment; several are fitted together with one flux pull" : "Experiment")
                              ->required()
                              ->type_name("NAME");
     option->expected(1, several ? CLI::detail::expected_max_vector_size : 1);
@@ -125,7 +127,8 @@ void CommonOptions::add_inputs(CLI::App& command)
     auto const group = "Inputs";
     command.add_option("--solar", solar, "Solar model: gs98 (default) or agss09met")->group(group);
     command.add_option("--oscillation", oscillation, "Oscillation parameters: desalas2020 (default) or nufit52")->group(group);
-    command.add_option("--shells", shells, "Xenon binding energies: hf (default) or hf_corrected (3d5/2 at 694.9 eV)")->group(group);
+    command.add_option("--shells", shells, "Xenon binding energies: hf (default) or hf_corrected (3d5/2 at 694.9 eV)")
+        ->group(group);
     command.add_option("--electrons", electrons, "Bound electrons: step (default), or rrpa (SM only)")->group(group);
     command
         .add_option("--transition-survival", transition_survival,

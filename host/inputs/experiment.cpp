@@ -59,9 +59,9 @@ class ExperimentReader
 {
 public:
     ExperimentReader(DataFolder& data, std::string const& name)
-        : data_{data},
-          file_{data.full_path(fs::path{"experiments"} / name / "experiment.toml")},
-          root_{TomlReader::parse(data.read(file_), file_.string())}
+        : data_{data}
+        , file_{data.full_path(fs::path{"experiments"} / name / "experiment.toml")}
+        , root_{TomlReader::parse(data.read(file_), file_.string())}
     {
         read_head(name);
         read_bins();
@@ -92,10 +92,10 @@ private:
         experiment_.data_set = root_.string("data_set");
         if (experiment_.data_set.empty())
             root_.error("data_set", "must not be empty");
-        experiment_.statistic
-            = root_.choice("statistic", {"poisson", "gaussian"}) == "poisson" ? Statistic::poisson : Statistic::gaussian;
-        experiment_.rate_unit
-            = root_.choice("rate_unit", {"events", "1/(t yr)"}) == "events" ? RateUnit::events : RateUnit::per_tonne_year;
+        experiment_.statistic = root_.choice("statistic", {"poisson", "gaussian"}) == "poisson" ? Statistic::poisson
+                                                                                                : Statistic::gaussian;
+        experiment_.rate_unit = root_.choice("rate_unit", {"events", "1/(t yr)"}) == "events" ? RateUnit::events
+                                                                                              : RateUnit::per_tonne_year;
         experiment_.exposure = root_.positive("exposure_t_yr");
     }
 
@@ -328,8 +328,9 @@ private:
         auto const rows = read_intervals(table);
         for (std::size_t i = 0; i < std::min(rows.size(), experiment_.bins()); ++i)
             if (std::abs(rows[i].lower - bin(i).lower) > edge_tolerance || std::abs(rows[i].upper - bin(i).upper) > edge_tolerance)
-                table.error(i, "lower", fmt::format("bin [{}, {}] keV does not match bin {} of {}, [{}, {}] keV", rows[i].lower,
-                                                    rows[i].upper, i + 1, file_.string(), bin(i).lower, bin(i).upper));
+                table.error(i, "lower",
+                            fmt::format("bin [{}, {}] keV does not match bin {} of {}, [{}, {}] keV", rows[i].lower, rows[i].upper,
+                                        i + 1, file_.string(), bin(i).lower, bin(i).upper));
         if (rows.size() != experiment_.bins())
             throw InputError{fmt::format("{}: {} rows do not match the {} bins of {}", table.path(), rows.size(),
                                          experiment_.bins(), file_.string())};
@@ -409,8 +410,8 @@ void require_positive_width(ExperimentDefinition const& experiment, std::string 
         if (double const width = resolution(energy); !(width > 0.0))
             throw InputError{fmt::format("{}: the resolution has width {} keV at {} keV; must be above 0", where, width, energy)};
     if (range.lower <= 0.0 && resolution.constant < 0.0)
-        throw InputError{fmt::format("{}: the resolution has width {} keV at 0 keV; must not be negative", where,
-                                     resolution.constant)};
+        throw InputError{
+            fmt::format("{}: the resolution has width {} keV at 0 keV; must not be negative", where, resolution.constant)};
 }
 
 } // namespace nuscan

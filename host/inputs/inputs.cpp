@@ -235,10 +235,10 @@ void apply_constants(Inputs& inputs)
     constexpr double kev2_per_gev2 = 1e12;
 
     auto& constants = inputs.constants;
-    std::map<std::string, double*> const target{{"alpha_inverse", &constants.inverse_alpha}, {"m_e", &constants.electron_mass},
-                                                {"hbar_c", &constants.hbar_c},               {"s_W2", &constants.sin2_theta_w},
-                                                {"N_A", &constants.avogadro},                {"M_Xe", &constants.molar_mass},
-                                                {"P_e1", &constants.transition_p_e1}};
+    std::map<std::string, double*> const target{
+        {"alpha_inverse", &constants.inverse_alpha}, {"m_e", &constants.electron_mass}, {"hbar_c", &constants.hbar_c},
+        {"s_W2", &constants.sin2_theta_w},           {"N_A", &constants.avogadro},      {"M_Xe", &constants.molar_mass},
+        {"P_e1", &constants.transition_p_e1}};
     std::vector<std::string> names;
     for (auto const& [name, unit] : constant_names())
         names.push_back(name);
@@ -269,8 +269,8 @@ void require_compatible(ExperimentDefinition const& a, ExperimentDefinition cons
 {
     std::string const pair = fmt::format("experiments '{}' and '{}'", a.name, b.name);
     if (a.data_set == b.data_set)
-        throw InputError{fmt::format("{} have the same data (data_set '{}') and cannot be fitted together; choose one", pair,
-                                     a.data_set)};
+        throw InputError{
+            fmt::format("{} have the same data (data_set '{}') and cannot be fitted together; choose one", pair, a.data_set)};
     auto const &one = a.signal_pull, &other = b.signal_pull;
     if (one.name != other.name || one.sigma != other.sigma)
         throw InputError{fmt::format("{} share the flux pull, but their [signal] differs: pull '{}', sigma {} against '{}', {}",

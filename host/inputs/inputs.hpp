@@ -119,8 +119,8 @@ struct ExperimentDefinition
     std::string data_set;
     Statistic statistic = Statistic::poisson;
     RateUnit rate_unit = RateUnit::events;
-    double exposure = 0.0; ///< [t yr]
-    std::vector<double> edges; ///< bin edges in reconstructed energy [keV], ascending
+    double exposure = 0.0;      ///< [t yr]
+    std::vector<double> edges;  ///< bin edges in reconstructed energy [keV], ascending
     std::vector<double> counts; ///< observed events per bin
     long events_outside = 0;    ///< events of the table outside all bins
     ResolutionDefinition resolution;
@@ -137,10 +137,10 @@ struct ExperimentDefinition
 /// Which inputs a run uses; part of the canonical configuration.
 struct InputChoice
 {
-    std::string solar = "gs98";             ///< gs98 or agss09met: data/solar/<name>.toml
-    std::string oscillation = "desalas2020"; ///< desalas2020 or nufit52: data/solar/oscillation_<name>.toml
-    std::string shells = "hf";              ///< hf or hf_corrected: data/xenon/shells_<name>.txt
-    std::string electrons = "step";         ///< step, or rrpa (SM only): bound-electron factors per flavour
+    std::string solar = "gs98";                   ///< gs98 or agss09met: data/solar/<name>.toml
+    std::string oscillation = "desalas2020";      ///< desalas2020 or nufit52: data/solar/oscillation_<name>.toml
+    std::string shells = "hf";                    ///< hf or hf_corrected: data/xenon/shells_<name>.txt
+    std::string electrons = "step";               ///< step, or rrpa (SM only): bound-electron factors per flavour
     std::string transition_survival = "constant"; ///< P_e1 of the transition moments: constant, or adiabatic (per energy)
     /// Overrides by name: G_F [GeV^-2], alpha_inverse, m_e [keV], hbar_c [keV cm], s_W2, N_A, M_Xe, P_e1, K [keV^1/2].
     std::map<std::string, double> constants;

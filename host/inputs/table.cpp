@@ -80,9 +80,7 @@ Table Table::parse(std::string_view text, std::string const& path)
 
 void Table::parse_columns(std::string_view text, int line)
 {
-    auto const fail = [&](std::string const& message) {
-        throw InputError{fmt::format("{}:{}: {}", path_, line, message)};
-    };
+    auto const fail = [&](std::string const& message) { throw InputError{fmt::format("{}:{}: {}", path_, line, message)}; };
     if (columns_line_ != 0)
         fail(fmt::format("a second '# columns:' header; the first is in line {}", columns_line_));
     columns_line_ = line;

@@ -165,8 +165,8 @@ int driver_compare(H5FD_t const* a, H5FD_t const* b)
 
 herr_t driver_query(H5FD_t const*, unsigned long* flags)
 {
-    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA |
-             H5FD_FEAT_POSIX_COMPAT_HANDLE | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA
+             | H5FD_FEAT_POSIX_COMPAT_HANDLE | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
     return 0;
 }
 
@@ -425,8 +425,7 @@ void read_number(hid_t object, std::string const& name, std::string_view wanted,
 class VariableStrings
 {
 public:
-    VariableStrings(std::size_t n, hid_t type, hid_t space)
-        : text(std::max<std::size_t>(n, 1), nullptr), type_{type}, space_{space}
+    VariableStrings(std::size_t n, hid_t type, hid_t space) : text(std::max<std::size_t>(n, 1), nullptr), type_{type}, space_{space}
     {
     }
     ~VariableStrings() { H5Dvlen_reclaim(type_, space_, H5P_DEFAULT, text.data()); }
@@ -819,8 +818,7 @@ std::string read_string(hid_t object, std::string const& name)
 std::vector<std::string> read_strings(hid_t object, std::string const& name)
 {
     OpenAttribute const a = open_attribute(object, name);
-    return read_all_strings(a.type, a.space, a.what,
-                            [&](hid_t type, void* to) { return H5Aread(a.attribute.id(), type, to); });
+    return read_all_strings(a.type, a.space, a.what, [&](hid_t type, void* to) { return H5Aread(a.attribute.id(), type, to); });
 }
 
 void write_text(hid_t parent, std::string const& name, std::string const& text)
@@ -863,8 +861,8 @@ std::vector<std::int64_t> shape(hid_t dataset)
     std::int64_t product = 1;
     for (int a = 0; a < rank; ++a)
     {
-        if (dims[a] > static_cast<hsize_t>(std::numeric_limits<std::int64_t>::max()) ||
-            __builtin_mul_overflow(product, static_cast<std::int64_t>(dims[a]), &product))
+        if (dims[a] > static_cast<hsize_t>(std::numeric_limits<std::int64_t>::max())
+            || __builtin_mul_overflow(product, static_cast<std::int64_t>(dims[a]), &product))
             throw Error{fmt::format("'{}' has an impossible shape", name)};
         all.push_back(static_cast<std::int64_t>(dims[a]));
     }
@@ -914,8 +912,8 @@ void require_stored(File const& file, hid_t dataset, std::int64_t elements, std:
             unsigned flags = 0;
             std::size_t values = 0;
             unsigned config = 0;
-            auto const filter =
-                H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config);
+            auto const filter = H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr,
+                                               &config);
             compressed = compressed || (filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE);
         }
     }

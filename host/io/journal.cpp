@@ -1,6 +1,9 @@
 #include "host/io/journal.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <boost/crc.hpp>
 #include <cerrno>
@@ -76,12 +79,25 @@ Journal::Journal(std::filesystem::path path, std::string identity, bool restart,
     , n_pulls_(n_pulls)
     , n_rates_(n_rates)
 {
+    if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_))
+        throw InputError(
+            fmt::format("{}: is no file, but the journal of the scan has to go there; choose another output", path_.string()));
+    if (!lock_.acquire(path_))
+        throw InputError(
+            fmt::format("{}: another scan is writing this output; wait for it or choose another name", path_.string()));
     if (!restart)
     {
         std::ifstream in(path_, std::ios::binary);
         std::string header(header_.size(), '\0');
         in.read(header.data(), static_cast<std::streamsize>(header.size()));
-        if (in && header == header_)
+        header.resize(static_cast<std::size_t>(in.gcount()));
+        // A journal cut off inside its header holds nothing yet.
+        if (header_.compare(0, header.size(), header) != 0)
+            throw InputError(
+                fmt::format("{}: {}; choose another output, remove the file, or use --restart to discard it", path_.string(),
+                            header.starts_with(magic) ? "holds an interrupted scan of another configuration, backend, route or data"
+                                                      : "is in the way of the scan's journal and not one itself"));
+        if (header == header_)
         {
             auto whole = in.tellg();
             Chunk chunk;
@@ -109,8 +125,7 @@ bool Journal::read_chunk(std::istream& in, Chunk& chunk) const
 {
     RecordHeader record;
     in.read(reinterpret_cast<char*>(&record), sizeof record);
-    if (!in || record.header_crc != crc32(&record, offsetof(RecordHeader, header_crc)) || record.n == 0
-        || record.n > longest_chunk)
+    if (!in || record.header_crc != crc32(&record, offsetof(RecordHeader, header_crc)) || record.n == 0 || record.n > longest_chunk)
         return false;
     chunk.begin = record.begin;
     chunk.resize(static_cast<std::int64_t>(record.n), n_pulls_, n_rates_);
@@ -147,8 +162,8 @@ void Journal::for_each(std::function<void(Chunk const&)> const& visit) const
     while (read < points_)
     {
         if (!read_chunk(in, chunk) || chunk.begin != read)
-            throw RunError(fmt::format("{}: the journal cannot be read back at point {}; run the same command again", path_.string(),
-                                       read));
+            throw RunError(
+                fmt::format("{}: the journal cannot be read back at point {}; run the same command again", path_.string(), read));
         visit(chunk);
         read += chunk.size();
     }
@@ -157,6 +172,21 @@ void Journal::for_each(std::function<void(Chunk const&)> const& visit) const
 std::uint64_t Journal::bytes(std::int64_t points, std::size_t n_pulls, std::size_t n_rates)
 {
     return static_cast<std::uint64_t>(points) * (sizeof(double) * (1 + n_pulls + n_rates) + 1);
+}
+
+FileLock::~FileLock()
+{
+    if (descriptor_ >= 0)
+        close(descriptor_);
+}
+
+bool FileLock::acquire(std::filesystem::path const& path)
+{
+    descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ < 0)
+        throw RunError(fmt::format("{}: cannot write the journal: {}", path.string(), std::strerror(errno)));
+    // A file system that knows no locks is no reason to refuse the work.
+    return flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
 void Journal::remove()

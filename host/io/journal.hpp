@@ -28,12 +28,29 @@ struct Chunk
     PointOutputs outputs();
 };
 
+/// Exclusive lock of a file, from acquire() until the end of the object (or of the process).
+class FileLock
+{
+public:
+    FileLock() = default;
+    ~FileLock();
+    FileLock(FileLock const&) = delete;
+    FileLock& operator=(FileLock const&) = delete;
+
+    /// Opens (or creates) \p path and locks it. \returns false if another process holds the lock
+    bool acquire(std::filesystem::path const& path);
+
+private:
+    int descriptor_ = -1;
+};
+
 /// Chunks of a scan in the order of their points, each with a CRC. A file cut off at any byte is valid up to its last whole chunk.
 class Journal
 {
 public:
-    /// Opens \p path for a scan identified by \p identity (any text). An existing journal of the same scan is continued after its last
-    /// whole chunk; one of another scan, or \p restart, starts anew. Throws RunError if the file cannot be used.
+    /// Opens \p path for a scan identified by \p identity (any text) and locks it. An existing journal of the same scan is continued
+    /// after its last whole chunk. Throws InputError if the file is the journal of another scan or no journal at all (unless \p restart,
+    /// which begins anew), or if another process has it locked; RunError if it cannot be written.
     Journal(std::filesystem::path path, std::string identity, bool restart, std::size_t n_pulls, std::size_t n_rates);
 
     /// Points held so far: the next chunk begins here.
@@ -60,6 +77,7 @@ private:
     std::size_t n_rates_;
     std::int64_t points_ = 0;
     std::ofstream out_;
+    FileLock lock_;
 };
 
 } // namespace nuscan

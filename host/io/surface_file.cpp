@@ -103,7 +103,8 @@ class ChunkStream
 {
 public:
     ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin)
-        : dims_{std::move(dims)}, position_{begin}
+        : dims_{std::move(dims)}
+        , position_{begin}
     {
         Dims const chunk = h5::chunk_shape(dims_, chunk_elements);
         // The axis that is cut: whole ones inside it, single nodes outside.
@@ -211,8 +212,7 @@ void write_status_meanings(hid_t dataset)
 {
     h5::write_attribute(dataset, "long_name", "status of the point");
     h5::write_attribute(dataset, "units", "1");
-    h5::write_attribute(dataset, "enumeration",
-                        "0 ok, 1 ok by direct route, 2 not converged, 3 not finite, 255 not computed");
+    h5::write_attribute(dataset, "enumeration", "0 ok, 1 ok by direct route, 2 not converged, 3 not finite, 255 not computed");
     h5::write_attribute(dataset, "flag_values", std::vector<std::uint8_t>{0, 1, 2, 3, status_not_computed});
     h5::write_attribute(dataset, "flag_meanings", "ok ok_direct not_converged not_finite not_computed"); // separated as in CF
 }
@@ -275,6 +275,7 @@ void visit_meta(Meta& meta, Visit&& visit)
     visit("wall_time_s", meta.wall_time_s);
     visit("compute_time_s", meta.compute_time_s);
     visit("points_per_s", meta.points_per_s);
+    visit("chi2_zero", meta.chi2_zero);
     visit("failed", meta.failed);
     visit("not_converged", meta.not_converged);
     visit("not_finite", meta.not_finite);
@@ -378,8 +379,8 @@ std::vector<std::string> read_order(hid_t group)
     std::set<std::string> seen;
     for (std::string const& name : names)
         if (!is_link_name(name) || !seen.insert(name).second)
-            throw h5::Error{fmt::format("attribute 'order' of '{}' holds '{}': empty, repeated or no name", h5::object_name(group),
-                                        name)};
+            throw h5::Error{
+                fmt::format("attribute 'order' of '{}' holds '{}': empty, repeated or no name", h5::object_name(group), name)};
     return names;
 }
 
@@ -433,7 +434,10 @@ struct SurfaceWriter::Impl
     std::vector<ChunkStream<double>> rates;
 
     Impl(fs::path to, SurfaceLayout what)
-        : path{std::move(to)}, layout{std::move(what)}, next{layout.range.begin}, file{h5::File::create(path)}
+        : path{std::move(to)}
+        , layout{std::move(what)}
+        , next{layout.range.begin}
+        , file{h5::File::create(path)}
     {
         create();
         file.check_disk();
@@ -498,8 +502,7 @@ struct SurfaceWriter::Impl
         for (RateRecord const& rate : layout.rates)
         {
             names.push_back(rate.experiment);
-            rates.emplace_back(group.id(), rate.experiment, with_bins(dims, rate), not_a_number,
-                               layout.range.begin * bins(rate));
+            rates.emplace_back(group.id(), rate.experiment, with_bins(dims, rate), not_a_number, layout.range.begin * bins(rate));
             hid_t const dataset = rates.back().dataset().id();
             attach_axes(rates.back().dataset());
             h5::check(H5DSset_label(dataset, static_cast<unsigned>(dims.size()), "bin"), "cannot label a dimension");
@@ -532,8 +535,8 @@ struct SurfaceWriter::Impl
                 double const* rate_values)
     {
         if (n < 0 || n > layout.range.end - next)
-            throw h5::Error{fmt::format("{} points after {} of the {} that it was to hold", n, next - layout.range.begin,
-                                        layout.range.size())};
+            throw h5::Error{
+                fmt::format("{} points after {} of the {} that it was to hold", n, next - layout.range.begin, layout.range.size())};
         chi2->append(n, chi2_values, 1, 1);
         status->append(n, status_values, 1, 1);
         auto const n_pulls = static_cast<std::int64_t>(pulls.size());
@@ -560,6 +563,7 @@ struct SurfaceWriter::Impl
         hid_t const values = chi2->dataset().id();
         h5::write_attribute(values, "chi2_min", best_fit.chi2);
         h5::write_attribute(values, "chi2_sm", null.chi2);
+        h5::write_attribute(values, "chi2_zero", meta.chi2_zero);
         write_point(file.id(), "best_fit", best_fit);
         write_point(file.id(), "null", null);
         meta.range = layout.range;
@@ -782,8 +786,7 @@ PointRecord const& SurfaceReader::null() const
 std::vector<double> SurfaceReader::chi2(IndexRange range) const
 {
     h5::QuietErrors const quiet;
-    return reading(impl_->path,
-                   [&] { return impl_->values<double>(impl_->open("chi2"), grid_dims(impl_->layout.axes), range); });
+    return reading(impl_->path, [&] { return impl_->values<double>(impl_->open("chi2"), grid_dims(impl_->layout.axes), range); });
 }
 
 std::vector<std::uint8_t> SurfaceReader::status(IndexRange range) const

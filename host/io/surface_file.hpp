@@ -37,7 +37,7 @@ struct AxisRecord
 /// A single point, as stored under /best_fit and /null.
 struct PointRecord
 {
-    std::int64_t index = -1; ///< flat index in the grid, -1 for the SM point
+    std::int64_t index = -1;                  ///< flat index in the grid, -1 for the SM point
     std::map<std::string, double> parameters; ///< axes of the best fit; empty for the SM
     double chi2 = 0.0;
     std::map<std::string, double> pulls;
@@ -57,9 +57,9 @@ struct SurfaceMeta
 {
     std::string title;
     std::vector<std::string> experiments;
-    std::string configuration;           ///< grid file, verbatim
-    std::string configuration_canonical; ///< canonical form (JSON)
-    std::string configuration_sha256;    ///< of the canonical form
+    std::string configuration;                      ///< grid file, verbatim
+    std::string configuration_canonical;            ///< canonical form (JSON)
+    std::string configuration_sha256;               ///< of the canonical form
     std::map<std::string, std::string> data_sha256; ///< per data file
     std::string command_line;
     std::string version;
@@ -77,10 +77,12 @@ struct SurfaceMeta
     double wall_time_s = 0.0;
     double compute_time_s = 0.0;
     double points_per_s = 0.0;
-    bool failed = false; ///< the self-check found a deviation above its tolerance
+    bool failed = false;            ///< the self-check found a deviation above its tolerance
     std::int64_t not_converged = 0; ///< number of points with that status
     std::int64_t not_finite = 0;
     std::int64_t direct_fallback = 0;
+    /// chi^2 where every scanned parameter is 0 and the fixed values are kept: it counts as a point of the scanned region.
+    double chi2_zero = 0.0;
     IndexRange range; ///< flat indices that this file holds; a writer takes that of its layout
     SelfCheckRecord self_check;
 };
@@ -96,10 +98,12 @@ struct RateRecord
 /// What a surface consists of besides chi^2 and status.
 struct SurfaceLayout
 {
-    std::vector<AxisRecord> axes; ///< 1 to 4, C order
+    std::vector<AxisRecord> axes;   ///< 1 to 4, C order
     std::vector<std::string> pulls; ///< names; stored as /grid/pulls/<name> if not empty
     std::vector<RateRecord> rates;  ///< stored as /grid/rates/<experiment> with a last dimension of bins, if not empty
-    IndexRange range;               ///< flat range of points the file will hold; the whole grid unless it is a shard
+    /// chi^2 where every scanned parameter is 0 and the fixed values are kept: it counts as a point of the scanned region.
+    double chi2_zero = 0.0;
+    IndexRange range; ///< flat range of points the file will hold; the whole grid unless it is a shard
 
     /// Points of the whole grid. Throws RunError if an int64 does not hold the number.
     std::int64_t size() const;

@@ -27,16 +27,11 @@ constexpr double panel_per_energy = 0.3;
 /// Below this reconstructed energy [keV] the resolution is so narrow that no recoil above the lowest shell reaches it.
 constexpr double lowest_reconstructed = 1e-6;
 
-bool depends_on(EfficiencyDefinition const& efficiency, EnergyScale scale)
-{
-    return efficiency.energy == scale;
-}
-
 double efficiency_product(std::vector<EfficiencyDefinition> const& efficiencies, EnergyScale scale, double energy)
 {
     double product = 1.0;
     for (auto const& efficiency : efficiencies)
-        if (depends_on(efficiency, scale))
+        if (efficiency.energy == scale)
             product *= efficiency(energy);
     return product;
 }
@@ -45,7 +40,7 @@ std::vector<double> efficiency_nodes(std::vector<EfficiencyDefinition> const& ef
 {
     std::vector<double> nodes;
     for (auto const& efficiency : efficiencies)
-        if (depends_on(efficiency, scale) && efficiency.table)
+        if (efficiency.energy == scale && efficiency.table)
             nodes.insert(nodes.end(), efficiency.table->x.begin(), efficiency.table->x.end());
     return nodes;
 }
@@ -55,7 +50,7 @@ double efficiency_width(std::vector<EfficiencyDefinition> const& efficiencies, E
 {
     double width = INFINITY;
     for (auto const& efficiency : efficiencies)
-        if (depends_on(efficiency, scale) && !efficiency.table)
+        if (efficiency.energy == scale && !efficiency.table)
             width = std::min(width, efficiency.width);
     return width;
 }
@@ -73,8 +68,8 @@ std::vector<ReconstructedNode> reconstructed_nodes(ExperimentDefinition const& e
     auto const& rule = gauss_legendre(panel_nodes * refinement);
     double const threshold_width = efficiency_width(experiment.efficiencies, EnergyScale::reconstructed);
     auto const width = [&](double energy) {
-        return std::min({panel_per_sigma * experiment.resolution(energy), panel_per_sigma * threshold_width,
-                         panel_per_energy * energy});
+        return std::min(
+            {panel_per_sigma * experiment.resolution(energy), panel_per_sigma * threshold_width, panel_per_energy * energy});
     };
     std::vector<ReconstructedNode> nodes;
     for (std::size_t bin = 0; bin < experiment.bins(); ++bin)
@@ -91,23 +86,24 @@ std::vector<ReconstructedNode> reconstructed_nodes(ExperimentDefinition const& e
                 double const energy = ends[panel] + length * rule.node[n];
                 double const efficiency = efficiency_product(experiment.efficiencies, EnergyScale::reconstructed, energy);
                 if (efficiency > 0.0)
-                    nodes.push_back({energy, rule.weight[n] * length * efficiency, experiment.resolution(energy),
-                                     static_cast<int>(bin)});
+                    nodes.push_back(
+                        {energy, rule.weight[n] * length * efficiency, experiment.resolution(energy), static_cast<int>(bin)});
             }
     }
     return nodes;
 }
 
 /// Largest recoil that still reaches reconstructed energy \p reconstructed within the cut-off of the kernel.
-double largest_recoil(ResolutionDefinition const& resolution, double reconstructed)
+/// at most \p endpoint, the largest recoil that the Sun gives.
+double largest_recoil(ResolutionDefinition const& resolution, double reconstructed, double endpoint)
 {
     if (resolution.width_of == EnergyScale::reconstructed)
         return reconstructed + gaussian_cutoff * resolution(reconstructed);
+    double const step = 1.02;
     double recoil = reconstructed;
-    // T - z sigma(T) grows without bound for widths that grow slower than T; otherwise a multiple of the range is taken.
-    while (recoil - gaussian_cutoff * resolution(recoil) < reconstructed && recoil < 100.0 * reconstructed)
-        recoil *= 1.02;
-    return recoil;
+    while (recoil - gaussian_cutoff * resolution(recoil) < reconstructed && recoil < endpoint)
+        recoil *= step;
+    return std::min(recoil, endpoint);
 }
 
 } // namespace
@@ -128,8 +124,7 @@ double garwood_half_width(double counts)
         return 0.5 * boost::math::quantile(boost::math::chi_squared(degrees), probability);
     };
     double const lower = counts > 0.0 ? bound(2.0 * counts, tail) : 0.0;
-    double const upper
-        = 0.5 * boost::math::quantile(boost::math::complement(boost::math::chi_squared(2.0 * counts + 2.0), tail));
+    double const upper = 0.5 * boost::math::quantile(boost::math::complement(boost::math::chi_squared(2.0 * counts + 2.0), tail));
     return 0.5 * (upper - lower);
 }
 
@@ -154,11 +149,12 @@ void PreparedExperiment::build_response(Inputs const& inputs, SolarMoments const
     breaks.insert(breaks.end(), nodes.begin(), nodes.end());
     double const threshold_width = efficiency_width(experiment.efficiencies, EnergyScale::true_recoil);
     auto const width = [&](double recoil) {
-        return std::min({panel_per_sigma * experiment.resolution(recoil), panel_per_sigma * threshold_width,
-                         panel_per_energy * recoil});
+        return std::min(
+            {panel_per_sigma * experiment.resolution(recoil), panel_per_sigma * threshold_width, panel_per_energy * recoil});
     };
     double const lowest = inputs.shells.binding_energy.front();
-    double const highest = largest_recoil(experiment.resolution, std::min(experiment.edges.back(), experiment.cut_max));
+    double const highest = largest_recoil(experiment.resolution, std::min(experiment.edges.back(), experiment.cut_max),
+                                          moments.kinks().back());
     auto const ends = panel_ends(lowest, highest, breaks, width);
 
     auto const& rule = gauss_legendre(panel_nodes * refinement);
@@ -176,6 +172,9 @@ void PreparedExperiment::build_response(Inputs const& inputs, SolarMoments const
             }
         }
 
+    double widest = 0.0;
+    for (ReconstructedNode const& n : reconstructed)
+        widest = std::max(widest, n.sigma);
     double const unit = experiment.rate_unit == RateUnit::events ? experiment.exposure : 1.0;
     double const atoms = inputs.constants.atom_seconds_per_tonne_year();
     auto const n_nodes = static_cast<std::ptrdiff_t>(recoil_.size());
@@ -202,8 +201,12 @@ void PreparedExperiment::build_response(Inputs const& inputs, SolarMoments const
         double* const row = fold_.data() + j * static_cast<std::size_t>(stride_);
         double const true_sigma = experiment.resolution(recoil);
         bool const width_is_true = experiment.resolution.width_of == EnergyScale::true_recoil;
-        for (ReconstructedNode const& n : reconstructed)
-            row[n.bin] += n.weight * gaussian_kernel(n.energy - recoil, width_is_true ? true_sigma : n.sigma);
+        // Nodes are ascending: only those within the cut-off of the widest kernel count.
+        double const reach = gaussian_cutoff * (width_is_true ? true_sigma : widest);
+        auto n = std::lower_bound(reconstructed.begin(), reconstructed.end(), recoil - reach,
+                                  [](ReconstructedNode const& at, double energy) { return at.energy < energy; });
+        for (; n != reconstructed.end() && n->energy <= recoil + reach; ++n)
+            row[n->bin] += n->weight * gaussian_kernel(n->energy - recoil, width_is_true ? true_sigma : n->sigma);
         int first = static_cast<int>(experiment.bins());
         int last = 0;
         for (int i = 0; i < static_cast<int>(experiment.bins()); ++i)
@@ -247,8 +250,8 @@ void PreparedExperiment::build_likelihood(Constants const& constants)
         }
 
     if (definition_.statistic == Statistic::poisson && definition_.rate_unit != RateUnit::events)
-        throw InputError(fmt::format("experiment {}: statistic = \"poisson\" counts events; set rate_unit = \"events\"",
-                                     definition_.name));
+        throw InputError(
+            fmt::format("experiment {}: statistic = \"poisson\" counts events; set rate_unit = \"events\"", definition_.name));
     double const per_count = definition_.rate_unit == RateUnit::events ? 1.0 : 1.0 / definition_.exposure;
     observed_.assign(n_bins, 0.0);
     weight_.assign(n_bins, 0.0);
@@ -273,14 +276,15 @@ void PreparedExperiment::build_likelihood(Constants const& constants)
         {
             weight_[i] = 1.0 / std::max(counts, 1.0);
             if (counts > 0.0 && !(base_[i] + sm_signal_[i] > 0.0))
-                throw InputError(fmt::format("experiment {}: bin {} ({:.6g} to {:.6g} keV) has {:g} events but a predicted rate of 0; "
-                                             "give it a background or merge it with a neighbour",
-                                             definition_.name, i, definition_.edges[i], definition_.edges[i + 1], counts));
+                throw InputError(
+                    fmt::format("experiment {}: bin {} ({:.6g} to {:.6g} keV) has {:g} events but a predicted rate of 0; "
+                                "give it a background or merge it with a neighbour",
+                                definition_.name, i, definition_.edges[i], definition_.edges[i + 1], counts));
         }
     }
     if (!(sm_total_ > 0.0))
-        throw InputError(fmt::format("experiment {}: no bin has any acceptance; check its efficiency, cut and bins",
-                                     definition_.name));
+        throw InputError(
+            fmt::format("experiment {}: no bin has any acceptance; check its efficiency, cut and bins", definition_.name));
 
     if (definition_.statistic == Statistic::poisson)
     {
@@ -341,12 +345,11 @@ Prepared::Prepared(Inputs inputs, int refinement)
         throw InputError(fmt::format("{} experiments given; a fit takes 1 to {}", inputs_.experiments.size(), max_experiments));
     std::size_t pulls = 0;
     for (auto const& experiment : inputs_.experiments)
-    {
-        experiments_.emplace_back(experiment, inputs_, *moments_, refinement);
         pulls += experiment.pulls.size();
-    }
     if (pulls > max_pulls)
         throw InputError(fmt::format("{} background pulls in all; at most {} can be fitted", pulls, max_pulls));
+    for (auto const& experiment : inputs_.experiments)
+        experiments_.emplace_back(experiment, inputs_, *moments_, refinement);
 }
 
 Prepared::~Prepared() = default;

@@ -1,15 +1,22 @@
 #include "host/prepare/quadrature.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/math/quadrature/gauss.hpp>
 #include <cmath>
 #include <stdexcept>
+
+#include "host/support/error.hpp"
 
 namespace nuscan
 {
 
 namespace
 {
+
+/// Beyond this many panels a folding matrix takes minutes and gigabytes: the input is a mistake.
+constexpr std::size_t most_panels = 50000;
 
 template<unsigned n>
 QuadratureRule make_rule()
@@ -73,6 +80,11 @@ std::vector<double> panel_ends(double lo, double hi, std::vector<double> breaks,
             double const remaining = std::ceil((end - left) / step);
             left += std::min(step, (end - left) / remaining);
             ends.push_back(left);
+            if (ends.size() > most_panels)
+                throw InputError(
+                    fmt::format("more than {} quadrature panels are needed between {:g} and {:g} keV: a resolution or an "
+                                "efficiency threshold is too narrow for this range",
+                                most_panels, lo, hi));
         }
         ends.push_back(end);
     }

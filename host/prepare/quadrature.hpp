@@ -19,6 +19,7 @@ struct QuadratureRule
 QuadratureRule const& gauss_legendre(int n);
 
 /// Ends of panels that cover [lo, hi]: every break inside is an end, and no panel is wider than \p width at its lower end.
+/// Throws InputError where tens of thousands would be needed.
 std::vector<double> panel_ends(double lo, double hi, std::vector<double> breaks, std::function<double(double)> const& width);
 
 } // namespace nuscan

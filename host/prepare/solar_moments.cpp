@@ -128,9 +128,8 @@ void SolarMoments::add_at(Source const& source, double energy, double weight, do
 {
     double const p1 = p_e1(source, energy);
     double const p_ee = solar_p_ee(p1, oscillation_);
-    double const probability[n_species]
-        = {p_ee, solar_p_emu(p_ee, oscillation_), solar_p_etau(p_ee, oscillation_),
-           transition_constant_ ? constants_.transition_p_e1 : p1};
+    double const probability[n_species] = {p_ee, solar_p_emu(p_ee, oscillation_), solar_p_etau(p_ee, oscillation_),
+                                           transition_constant_ ? constants_.transition_p_e1 : p1};
     for (int s = 0; s < n_species; ++s)
     {
         double term = weight * probability[s];

@@ -39,7 +39,7 @@ private:
         std::vector<double> energy;
         std::vector<double> flux_density; // [cm^-2 s^-1 keV^-1]
         std::vector<NeutrinoLine> lines;
-        std::vector<double> chebyshev;  // P_e1 on [0, maximum energy]
+        std::vector<double> chebyshev; // P_e1 on [0, maximum energy]
         double maximum_energy = 0.0;
         std::vector<double> cumulative; // integral from node i to the end, n_moments values per node
     };

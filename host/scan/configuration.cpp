@@ -86,7 +86,8 @@ Axis read_axis(TomlReader const& axes, std::string const& key)
     if (axis.min < axis.max && axis.n == 1)
         table.error("n", "one point cannot cover a range; use n >= 2, or min = max");
     if (axis.scale == AxisScale::log && axis.min <= 0.0)
-        table.error("min", fmt::format("a log axis needs min > 0, but min = {:g}; use scale = \"linear\" or a positive min", axis.min));
+        table.error("min",
+                    fmt::format("a log axis needs min > 0, but min = {:g}; use scale = \"linear\" or a positive min", axis.min));
     check_value(table, "min", axis.parameter, axis.min);
     check_value(table, "max", axis.parameter, axis.max);
     return axis;

@@ -31,8 +31,8 @@ struct ScanConfiguration
     std::int64_t size() const;
 };
 
-/// Largest number of nodes of one axis.
-inline constexpr long long max_axis_nodes = 2147483647;
+/// Largest number of nodes of one axis: its values are kept in memory, twice while the output is written.
+inline constexpr long long max_axis_nodes = 100000000;
 
 /// Reads and checks a grid file. Throws InputError naming file, line and key.
 ScanConfiguration read_configuration(std::filesystem::path const& path);

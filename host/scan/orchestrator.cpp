@@ -103,10 +103,10 @@ void check_disk(std::filesystem::path const& output, std::uint64_t bytes)
     auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
     auto const space = std::filesystem::space(folder);
     if (space.available < bytes)
-        throw InputError(fmt::format("{}: not enough disk: the scan needs {:.3g} GB beside what is there, {} has {:.3g} GB free; use "
-                                     "fewer points or another disk",
-                                     output.string(), static_cast<double>(bytes) * 1e-9, folder.string(),
-                                     static_cast<double>(space.available) * 1e-9));
+        throw InputError(fmt::format(
+            "{}: not enough disk: the scan needs {:.3g} GB beside what is there, {} has {:.3g} GB free; use "
+            "fewer points or another disk",
+            output.string(), static_cast<double>(bytes) * 1e-9, folder.string(), static_cast<double>(space.available) * 1e-9));
 }
 
 /// Puts the grid file in front of what is wrong with its contents.
@@ -149,7 +149,9 @@ SurfaceLayout surface_layout(Problem const& problem, ScanConfiguration const& co
     {
         Axis const& axis = problem.axes()[a];
         auto const& info = parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info;
-        layout.axes.push_back({info.name, info.unit, info.description, info.label, axis.scale, problem.axis_values()[a]});
+        // Viewers show long_name as it is: with the unit.
+        layout.axes.push_back({info.name, info.unit, fmt::format("{} [{}]", info.description, info.unit), info.label, axis.scale,
+                               problem.axis_values()[a]});
     }
     if (configuration.output_pulls)
         layout.pulls = problem.prepared().pull_names();
@@ -230,8 +232,8 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     auto const monomials = static_cast<std::uint64_t>(1 + variables + variables * (variables + 1) / 2);
     for (auto const& experiment : inputs.experiments)
     {
-        cost += reference ? reference_cost
-                : direct  ? direct_cost
+        cost += reference                                    ? reference_cost
+                : direct                                     ? direct_cost
                 : experiment.statistic == Statistic::poisson ? factored_poisson_cost
                                                              : factored_gaussian_cost;
         template_bytes += monomials * (experiment.bins() + 7) * sizeof(double);
@@ -263,6 +265,10 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     if (!configuration.path.empty() && std::filesystem::equivalent(configuration.path, options.output, ignored))
         throw InputError(fmt::format("{}: output and grid file are the same file; name another output", options.output.string()));
     check_output_folder(options.output);
+    auto const partial = sibling(options.output, ".partial");
+    if (std::filesystem::exists(partial) && !std::filesystem::is_regular_file(partial))
+        throw InputError(
+            fmt::format("{}: is no file, but the output is written there first; choose another output", partial.string()));
 
     std::string const canonical = canonical_form(configuration);
     std::string const hash = sha256(canonical);
@@ -281,9 +287,9 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
             throw InputError(fmt::format("{} (--restart would replace it)", problem.what()));
         }
         if (existing->meta().configuration_sha256 != hash)
-            throw InputError(fmt::format("{}: holds another scan (configuration {}, this one is {}); choose another name or use --restart",
-                                         options.output.string(), existing->meta().configuration_sha256.substr(0, 12),
-                                         hash.substr(0, 12)));
+            throw InputError(
+                fmt::format("{}: holds another scan (configuration {}, this one is {}); choose another name or use --restart",
+                            options.output.string(), existing->meta().configuration_sha256.substr(0, 12), hash.substr(0, 12)));
         if (existing->meta().data_sha256 != data.hashes())
             throw InputError(fmt::format("{}: holds the same scan of other data files; choose another name or use --restart",
                                          options.output.string()));
@@ -302,16 +308,16 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     check_disk(options.output, needed > already ? needed - already : 0);
 
     auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
-    if (options.started)
-        options.started();
-    // Gone from the beginning: if this run is interrupted, one without --restart finds its journal alone and continues.
-    if (options.restart)
-        std::filesystem::remove(options.output);
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
     std::size_t const n_pulls = configuration.output_pulls ? prepared->pull_names().size() : 0;
     std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;
     Journal journal(journal_path, scan_identity(canonical, data, options), options.restart, n_pulls, n_rates);
     result.resumed_at = journal.points();
+    if (options.started)
+        options.started();
+    // Gone from the beginning: if this run is interrupted, one without --restart finds its journal alone and continues.
+    if (options.restart)
+        std::filesystem::remove(options.output);
 
     // --- compute ---------------------------------------------------------------------------------------------------------------
     SelfCheck self_check(problem, hash);
@@ -343,7 +349,6 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const checked = self_check.finish(meta.compute_time_s);
 
     // --- output ----------------------------------------------------------------------------------------------------------------
-    auto const partial = sibling(options.output, ".partial");
     BestFit best;
     try
     {
@@ -372,9 +377,10 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         meta.self_check.passed = meta.self_check.worst <= self_check_tolerance;
         meta.failed = !meta.self_check.passed;
 
-        auto const sm = evaluate_point(*prepared, {}, Route::direct, false);
+        auto const sm = evaluate_point(*prepared, {}, false);
         result.null.chi2 = sm.fit.chi2;
         result.null.pulls = named_pulls(*problem, sm);
+        meta.chi2_zero = evaluate_point(*prepared, configuration.fixed, false).fit.chi2;
         result.best_fit.index = best.index;
         result.best_fit.chi2 = best.chi2;
         if (best.index >= 0)
@@ -387,7 +393,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
                 result.best_fit.parameters[parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info.name]
                     = values[axis.parameter];
             }
-            result.best_fit.pulls = named_pulls(*problem, evaluate_point(*prepared, point, Route::direct, false));
+            result.best_fit.pulls = named_pulls(*problem, evaluate_point(*prepared, point, false));
         }
 
         meta.title = configuration.title;
@@ -422,7 +428,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     if (failure)
     {
         std::filesystem::remove(partial, ignored);
-        throw RunError(fmt::format("{}: cannot be renamed from {}: {}", options.output.string(), partial.string(), failure.message()));
+        throw RunError(
+            fmt::format("{}: cannot be renamed from {}: {}", options.output.string(), partial.string(), failure.message()));
     }
     journal.remove();
     result.outcome = meta.failed ? ScanOutcome::self_check_failed : ScanOutcome::finished;

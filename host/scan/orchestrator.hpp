@@ -29,10 +29,10 @@ struct ScanOptions
     std::filesystem::path output;
     Device device;
     Route route = Route::automatic;
-    int threads = 0;          ///< 0: all cores
-    std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; never changes results
-    bool restart = false;     ///< discard an existing output or journal, both before anything is computed
-    std::string command_line; ///< for the record
+    int threads = 0;               ///< 0: all cores
+    std::int64_t chunk = 0;        ///< points per chunk, 0: chosen; never changes results
+    bool restart = false;          ///< discard an existing output or journal, both before anything is computed
+    std::string command_line;      ///< for the record
     std::function<void()> started; ///< called once every check of the input is passed
     std::function<void(ScanProgress const&)> progress;
     std::function<bool()> interrupted; ///< asked after every chunk

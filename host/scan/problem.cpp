@@ -181,8 +181,7 @@ void Problem::build(std::vector<int> const& parameters, bool fix_pulls)
         if (view.axis_map[a].is_mass)
         {
             view.mass_axis[view.n_mass_axes++] = a;
-            view.n_mass_combinations
-                = view.grid.is_list ? view.grid.size : view.n_mass_combinations * view.grid.shape[a];
+            view.n_mass_combinations = view.grid.is_list ? view.grid.size : view.n_mass_combinations * view.grid.shape[a];
         }
         else
         {

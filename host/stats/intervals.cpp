@@ -17,6 +17,8 @@ namespace
 
 constexpr int lowest_decade = -60;
 constexpr int highest_decade = 20;
+/// Each pass narrows the range by the number of even samples: a few reach the resolution of double precision.
+constexpr int most_passes = 6;
 /// Extrema shallower than this are rounding.
 constexpr double noise = 1e-9;
 constexpr int brent_bits = 30;
@@ -78,7 +80,7 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
         return std::isfinite(value);
     };
     if (!take(0.0))
-        throw RunError("chi^2 is not finite at the Standard-Model point");
+        throw InputError("chi^2 is not finite where the parameter is 0: the values of --set overflow; choose smaller ones");
     for (double const sign : {1.0, -1.0})
     {
         if (sign < 0.0 && non_negative)
@@ -89,25 +91,37 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
     }
     sort_samples(samples);
 
-    // Even samples over the part that may be allowed, one coarse sample beyond it on each side.
-    double lowest = samples.front().chi2;
-    for (Sample const& sample : samples)
-        lowest = std::min(lowest, sample.chi2);
-    std::size_t first = samples.size();
-    std::size_t last = 0;
-    for (std::size_t i = 0; i < samples.size(); ++i)
-        if (samples[i].chi2 - lowest <= threshold + 1.0)
-        {
-            first = std::min(first, i);
-            last = i;
-        }
-    double const from = samples[first > 0 ? first - 1 : 0].x;
-    double const to = samples[std::min(last + 1, samples.size() - 1)].x;
-    // Where nothing is excluded the range spans all decades and even samples tell nothing.
-    if (first > 0 || last + 1 < samples.size())
+    // Even samples over the part that may be allowed, up to the next sample beyond it on each side; again on the narrower part as
+    // long as most of them fall outside, since an allowed region far from 0 may lie between two neighbours.
+    for (int pass = 0; pass < most_passes; ++pass)
+    {
+        // A minimum far from 0 may hide between two samples of the plateau around it: refine before judging what is low.
+        auto const found = extrema(chi2, samples, 1.0);
+        samples.insert(samples.end(), found.begin(), found.end());
+        sort_samples(samples);
+        double lowest = samples.front().chi2;
+        for (Sample const& sample : samples)
+            lowest = std::min(lowest, sample.chi2);
+        std::size_t first = samples.size();
+        std::size_t last = 0;
+        for (std::size_t i = 0; i < samples.size(); ++i)
+            if (samples[i].chi2 - lowest <= threshold + 1.0)
+            {
+                first = std::min(first, i);
+                last = i;
+            }
+        double const from = samples[first > 0 ? first - 1 : 0].x;
+        double const to = samples[std::min(last + 1, samples.size() - 1)].x;
+        // Where nothing is excluded the range spans all decades and even samples tell nothing.
+        if (first == 0 && last + 1 == samples.size())
+            break;
+        auto const inside = std::count_if(samples.begin(), samples.end(), [&](Sample const& s) { return s.x > from && s.x < to; });
+        if (pass > 0 && inside >= sampling.even / 4)
+            break;
         for (int i = 1; i < sampling.even; ++i)
             take(from + (to - from) * i / sampling.even);
-    sort_samples(samples);
+        sort_samples(samples);
+    }
 
     auto const minima = extrema(chi2, samples, 1.0);
     auto const maxima = extrema(chi2, samples, -1.0);
@@ -122,25 +136,31 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
     region.chi2_min = best->chi2;
     // On a plateau around 0 rounding picks an arbitrary sample: say 0.
     auto const zero = std::find_if(samples.begin(), samples.end(), [](Sample const& sample) { return sample.x == 0.0; });
+    double const infinity = std::numeric_limits<double>::infinity();
     if (zero->chi2 - best->chi2 < noise)
         region.best_fit = 0.0;
+    else if (samples.back().chi2 - best->chi2 < noise)
+        region.best_fit = infinity;
+    else if (samples.front().chi2 - best->chi2 < noise)
+        region.best_fit = -infinity;
 
     auto const excess = [&](double x) { return chi2(x) - region.chi2_min - threshold; };
     auto const crossing = [&](Sample const& a, Sample const& b) {
         std::uintmax_t steps = 200;
-        auto const close = [](double p, double q) { return std::fabs(p - q) <= root_tolerance * std::max(std::fabs(p), std::fabs(q)); };
-        auto const bracket
-            = boost::math::tools::toms748_solve(excess, a.x, b.x, a.chi2 - region.chi2_min - threshold,
-                                                b.chi2 - region.chi2_min - threshold, close, steps);
+        auto const close = [](double p, double q) {
+            return std::fabs(p - q) <= root_tolerance * std::max(std::fabs(p), std::fabs(q));
+        };
+        auto const bracket = boost::math::tools::toms748_solve(excess, a.x, b.x, a.chi2 - region.chi2_min - threshold,
+                                                               b.chi2 - region.chi2_min - threshold, close, steps);
         return 0.5 * (bracket.first + bracket.second);
     };
-    double const infinity = std::numeric_limits<double>::infinity();
     bool inside = false;
     for (std::size_t i = 0; i < samples.size(); ++i)
     {
         bool const allowed = samples[i].chi2 - region.chi2_min <= threshold;
         if (allowed && !inside)
-            region.intervals.push_back({i == 0 ? (non_negative ? 0.0 : -infinity) : crossing(samples[i - 1], samples[i]), infinity});
+            region.intervals.push_back(
+                {i == 0 ? (non_negative ? 0.0 : -infinity) : crossing(samples[i - 1], samples[i]), infinity});
         if (!allowed && inside)
             region.intervals.back().hi = crossing(samples[i - 1], samples[i]);
         inside = allowed;

@@ -20,7 +20,7 @@ struct Interval
 struct AllowedRegion
 {
     std::vector<Interval> intervals; ///< ascending and disjoint
-    double best_fit = 0.0;
+    double best_fit = 0.0;           ///< infinite where chi^2 falls to its lowest value only far out (decoupling)
     double chi2_min = 0.0;
     /// An edge, gap or hump of Delta chi^2 comes within marginal_distance of the threshold: the number of pieces hangs on a hair.
     bool marginal = false;
@@ -49,7 +49,7 @@ double delta_chi2(double cl, int dof);
 ///
 /// \param chi2          the curve; NaN where it is not defined (such points are left out)
 /// \param non_negative  the parameter has a lower bound 0
-/// Throws RunError if chi^2 is not finite at 0.
+/// Throws InputError if chi^2 is not finite at 0.
 AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, bool non_negative, double threshold,
                                   Sampling const& sampling = {});
 

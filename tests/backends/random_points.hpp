@@ -36,10 +36,7 @@ inline double natural_size(std::string const& name)
 class RandomProblems
 {
 public:
-    explicit RandomProblems(unsigned seed)
-        : generator_(seed)
-    {
-    }
+    explicit RandomProblems(unsigned seed) : generator_(seed) {}
 
     /// A list of \p n points in up to four random parameters, others fixed.
     std::shared_ptr<Problem const> next(std::shared_ptr<Prepared const> const& prepared, int n)
@@ -90,12 +87,13 @@ public:
             columns[0].push_back(coupling);
             double const miss = std::pow(10.0, uniform(-8.0, -2.0));
             for (std::size_t f = 0; f < 3; ++f)
-                columns[1 + f].push_back(-vector / ChargeRadius::amplitude(5.0, 0.0, constants) * (1.0 + miss * uniform(-1.0, 1.0)));
+                columns[1 + f].push_back(-vector / ChargeRadius::amplitude(5.0, 0.0, constants)
+                                         * (1.0 + miss * uniform(-1.0, 1.0)));
         }
-        return std::make_shared<Problem const>(prepared,
-                                               std::vector<int>{find_parameter("g_V"), find_parameter("r2_e"),
-                                                                find_parameter("r2_mu"), find_parameter("r2_tau")},
-                                               columns, FixedParameters{{find_parameter("m_V"), mass}});
+        return std::make_shared<Problem const>(
+            prepared,
+            std::vector<int>{find_parameter("g_V"), find_parameter("r2_e"), find_parameter("r2_mu"), find_parameter("r2_tau")},
+            columns, FixedParameters{{find_parameter("m_V"), mass}});
     }
 
     double uniform(double lo, double hi) { return std::uniform_real_distribution<double>(lo, hi)(generator_); }

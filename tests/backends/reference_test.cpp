@@ -104,8 +104,7 @@ double adaptive_together(F const& function, std::vector<double> const& breaks, d
     auto panel = [&](double lo, double hi) {
         // Boost's error is that of the integral over [-1, 1].
         double unscaled = 0.0;
-        double const value
-            = boost::math::quadrature::gauss_kronrod<double, Points>::integrate(function, lo, hi, 0, 1.0, &unscaled);
+        double const value = boost::math::quadrature::gauss_kronrod<double, Points>::integrate(function, lo, hi, 0, 1.0, &unscaled);
         Panel const result{lo, hi, value, 0.5 * (hi - lo) * unscaled};
         total += result.value;
         error += result.error;
@@ -156,8 +155,7 @@ public:
         auto const& weight = inputs_.solar.sources[source].zone_weight;
         for (std::size_t zone = 0; zone < weight.size(); ++zone)
         {
-            double const b
-                = 2.0 * 7.632e-14 * inputs_.solar.electron_density[zone] * 1e3 * energy * c13_2 / osc.dm21_ev2;
+            double const b = 2.0 * 7.632e-14 * inputs_.solar.electron_density[zone] * 1e3 * energy * c13_2 / osc.dm21_ev2;
             double const d = std::cos(2.0 * theta12) - b;
             double const cos_matter = d / std::hypot(d, std::sin(2.0 * theta12));
             double const p2 = 0.5 * (1.0 + cos_matter * std::cos(2.0 * theta12));
@@ -189,9 +187,7 @@ public:
                     continue;
                 double const slope = (source.density[node] - source.density[node - 1]) / (e1 - e0);
                 total += adaptive<15>(
-                    [&](double e) {
-                        return source.flux * (source.density[node - 1] + slope * (e - e0)) * function(i, e);
-                    },
+                    [&](double e) { return source.flux * (source.density[node - 1] + slope * (e - e0)) * function(i, e); },
                     std::max(e0, energy_min), e1, 1e-12);
             }
         }
@@ -281,8 +277,8 @@ TEST(ReferenceEnergyIntegrals, StepAtTheLineAndEndOfTheSpectrum)
     for (NeutrinoLine const& line : be7.lines)
     {
         double const edge = 2.0 * line.energy * line.energy / (m + 2.0 * line.energy);
-        double const step
-            = reference.energy_integral(0, 0, edge * (1.0 - 1e-9)) - reference.energy_integral(0, 0, edge * (1.0 + 1e-9));
+        double const step = reference.energy_integral(0, 0, edge * (1.0 - 1e-9))
+                            - reference.energy_integral(0, 0, edge * (1.0 + 1e-9));
         double const p = reference.p_ee(static_cast<int>(source_index(inputs.solar, "7Be")), line.energy);
         EXPECT_NEAR(step / (line.flux * p), 1.0, 1e-5);
     }
@@ -420,8 +416,11 @@ class NestedQuadrature
 {
 public:
     NestedQuadrature(Inputs const& inputs, ReferenceCalculation const& reference, std::size_t experiment, std::size_t bin)
-        : inputs_(inputs), reference_(reference), experiment_(inputs.experiments[experiment]),
-          lo_(std::max(experiment_.edges[bin], experiment_.cut_min)), hi_(std::min(experiment_.edges[bin + 1], experiment_.cut_max))
+        : inputs_(inputs)
+        , reference_(reference)
+        , experiment_(inputs.experiments[experiment])
+        , lo_(std::max(experiment_.edges[bin], experiment_.cut_min))
+        , hi_(std::min(experiment_.edges[bin + 1], experiment_.cut_max))
     {
         inner_ = {lo_, hi_};
         for (auto const& efficiency : experiment_.efficiencies)

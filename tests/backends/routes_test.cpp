@@ -5,8 +5,8 @@
 #include "host/backends/cpu.hpp"
 #include "host/scan/self_check.hpp"
 #include "random_points.hpp"
-#include "support/real_inputs.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/real_inputs.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {

@@ -140,24 +140,24 @@ TEST(Program, UnwritableStdoutIsAFailure)
 TEST(Chi2Command, StandardModelHasTheKnownValues)
 {
     // data/published/checks.toml: half of the last digit printed there; the whole digit where it is cut off, not rounded.
-    EXPECT_NEAR(run_json({"chi2", "-e", "xenonnt_sr0", "--json"})["chi2"].get<double>(), 17.756, 0.5e-3);
-    EXPECT_NEAR(run_json({"chi2", "-e", "lz_ws2022", "--json"})["chi2"].get<double>(), 44.78, 0.5e-2);
-    EXPECT_NEAR(run_json({"chi2", "-e", "lz_ws2022_arxiv2208", "--json"})["chi2"].get<double>(), 44.70, 0.5e-2);
-    EXPECT_NEAR(run_json({"chi2", "-e", "xenonnt_sr0", "lz_ws2022", "--json"})["chi2"].get<double>(), 62.533, 1e-3);
+    EXPECT_NEAR(run_json({"chi2", "-e", "xenonnt_sr0", "--json"}).at("chi2").get<double>(), 17.756, 0.5e-3);
+    EXPECT_NEAR(run_json({"chi2", "-e", "lz_ws2022", "--json"}).at("chi2").get<double>(), 44.78, 0.5e-2);
+    EXPECT_NEAR(run_json({"chi2", "-e", "lz_ws2022_arxiv2208", "--json"}).at("chi2").get<double>(), 44.70, 0.5e-2);
+    EXPECT_NEAR(run_json({"chi2", "-e", "xenonnt_sr0", "lz_ws2022", "--json"}).at("chi2").get<double>(), 62.533, 1e-3);
 }
 
 TEST(Chi2Command, JsonOfOneExperimentHasItsShape)
 {
     auto const json = run_json({"chi2", "--experiment", "xenonnt_sr0", "--set", "mu_e=2e-11", "--json"});
     EXPECT_EQ(keys(json), (Names{"experiment", "chi2", "pulls", "per_bin", "status"}));
-    EXPECT_EQ(json["experiment"], "xenonnt_sr0");
-    EXPECT_TRUE(json["chi2"].is_number_float());
-    EXPECT_EQ(keys(json["pulls"]), Names{"beta"});
-    EXPECT_EQ(keys(json["per_bin"]), Names{"xenonnt_sr0"});
-    EXPECT_EQ(json["status"], "ok");
-    auto const& bins = json["per_bin"]["xenonnt_sr0"];
+    EXPECT_EQ(json.at("experiment"), "xenonnt_sr0");
+    EXPECT_TRUE(json.at("chi2").is_number_float());
+    EXPECT_EQ(keys(json.at("pulls")), Names{"beta"});
+    EXPECT_EQ(keys(json.at("per_bin")), Names{"xenonnt_sr0"});
+    EXPECT_EQ(json.at("status"), "ok");
+    auto const& bins = json.at("per_bin").at("xenonnt_sr0");
     ASSERT_EQ(bins.size(), 30U);
-    EXPECT_EQ(bins[0].get<double>(), 0.0) << "the first bin has no acceptance";
+    EXPECT_EQ(bins.at(0).get<double>(), 0.0) << "the first bin has no acceptance";
     for (auto const& bin : bins)
         EXPECT_GE(bin.get<double>(), 0.0);
 }
@@ -166,21 +166,21 @@ TEST(Chi2Command, JsonOfSeveralExperimentsHasItsShape)
 {
     auto const json = run_json({"chi2", "--experiment", "xenonnt_sr0", "lz_ws2022", "--set", "mu_e=1e-11", "--json"});
     EXPECT_EQ(keys(json), (Names{"experiment", "chi2", "pulls", "per_bin", "status"}));
-    EXPECT_EQ(json["experiment"], (Json{"xenonnt_sr0", "lz_ws2022"}));
-    EXPECT_EQ(keys(json["pulls"]), (Names{"alpha", "beta", "delta"}));
-    EXPECT_EQ(json["per_bin"]["xenonnt_sr0"].size(), 30U);
-    EXPECT_EQ(json["per_bin"]["lz_ws2022"].size(), 51U);
-    EXPECT_EQ(json["status"], "ok");
+    EXPECT_EQ(json.at("experiment"), (Json{"xenonnt_sr0", "lz_ws2022"}));
+    EXPECT_EQ(keys(json.at("pulls")), (Names{"alpha", "beta", "delta"}));
+    EXPECT_EQ(json.at("per_bin").at("xenonnt_sr0").size(), 30U);
+    EXPECT_EQ(json.at("per_bin").at("lz_ws2022").size(), 51U);
+    EXPECT_EQ(json.at("status"), "ok");
 }
 
 TEST(Chi2Command, BinsAndPenaltiesAddUpToChi2)
 {
     auto const json = run_json(
         {"chi2", "-e", "xenonnt_sr0", "lz_ws2022", "--set", "g_V=3e-7", "--set", "m_V=0.05", "--set", "q_e=1e-13", "--json"});
-    double total = sum(json["per_bin"]["xenonnt_sr0"]) + sum(json["per_bin"]["lz_ws2022"]);
+    double total = sum(json.at("per_bin").at("xenonnt_sr0")) + sum(json.at("per_bin").at("lz_ws2022"));
     for (auto const& [name, sigma] : std::map<std::string, double>{{"alpha", 0.13}, {"beta", 0.07}, {"delta", 1.0}})
-        total += std::pow(json["pulls"][name].get<double>() / sigma, 2);
-    EXPECT_TRUE(is_close(json["chi2"].get<double>(), total, tolerance::summation));
+        total += std::pow(json.at("pulls").at(name).get<double>() / sigma, 2);
+    EXPECT_TRUE(is_close(json.at("chi2").get<double>(), total, tolerance::summation));
 }
 
 TEST(Chi2Command, ExperimentsMayBeRepeatedOrListed)
@@ -194,9 +194,9 @@ TEST(Chi2Command, ExperimentsMayBeRepeatedOrListed)
 TEST(Chi2Command, FixedPullsStayAtZero)
 {
     auto const json = run_json({"chi2", "-e", "lz_ws2022", "--fix-pulls", "--json"});
-    for (auto const& [name, pull] : json["pulls"].items())
+    for (auto const& [name, pull] : json.at("pulls").items())
         EXPECT_EQ(pull.get<double>(), 0.0) << name;
-    EXPECT_GT(json["chi2"].get<double>(), run_json({"chi2", "-e", "lz_ws2022", "--json"})["chi2"].get<double>());
+    EXPECT_GT(json.at("chi2").get<double>(), run_json({"chi2", "-e", "lz_ws2022", "--json"}).at("chi2").get<double>());
 }
 
 TEST(Chi2Command, TextHasTheSameNumbers)
@@ -237,16 +237,16 @@ TEST(Chi2Command, ReferenceAgreesWithTheCpu)
     {
         auto const cpu = run_json(command("chi2", point, {"--device", "cpu"}));
         auto const reference = run_json(command("chi2", point, {"--device", "reference"}));
-        EXPECT_TRUE(chi2_agrees(cpu["chi2"].get<double>(), reference["chi2"].get<double>(), tolerance::discretisation));
-        EXPECT_EQ(reference["status"], "ok");
+        EXPECT_TRUE(chi2_agrees(cpu.at("chi2").get<double>(), reference.at("chi2").get<double>(), tolerance::discretisation));
+        EXPECT_EQ(reference.at("status"), "ok");
         EXPECT_EQ(keys(cpu), keys(reference));
-        EXPECT_EQ(keys(cpu["pulls"]), keys(reference["pulls"]));
-        for (auto const& [name, bins] : cpu["per_bin"].items())
+        EXPECT_EQ(keys(cpu.at("pulls")), keys(reference.at("pulls")));
+        for (auto const& [name, bins] : cpu.at("per_bin").items())
         {
-            ASSERT_EQ(bins.size(), reference["per_bin"][name].size());
+            ASSERT_EQ(bins.size(), reference.at("per_bin").at(name).size());
             for (std::size_t i = 0; i < bins.size(); ++i)
-                EXPECT_TRUE(
-                    chi2_agrees(bins[i].get<double>(), reference["per_bin"][name][i].get<double>(), tolerance::discretisation))
+                EXPECT_TRUE(chi2_agrees(bins.at(i).get<double>(), reference.at("per_bin").at(name).at(i).get<double>(),
+                                        tolerance::discretisation))
                     << name << ", bin " << i;
         }
     }
@@ -258,13 +258,13 @@ TEST(Chi2Command, RoutesAgree)
     {
         auto const direct = run_json(command("chi2", point, {"--route", "direct"}));
         auto const factored = run_json(command("chi2", point, {"--route", "factored"}));
-        EXPECT_TRUE(chi2_agrees(direct["chi2"].get<double>(), factored["chi2"].get<double>(), tolerance::implementation));
+        EXPECT_TRUE(chi2_agrees(direct.at("chi2").get<double>(), factored.at("chi2").get<double>(), tolerance::implementation));
     }
 }
 
 TEST(Chi2Command, ChoicesOfInputsMoveChi2)
 {
-    double const chi2 = run_json({"chi2", "-e", "xenonnt_sr0", "--json"})["chi2"].get<double>();
+    double const chi2 = run_json({"chi2", "-e", "xenonnt_sr0", "--json"}).at("chi2").get<double>();
     for (Arguments const& choice : {Arguments{"--solar", "agss09met"},
                                     {"--oscillation", "nufit52"},
                                     {"--shells", "hf_corrected"},
@@ -275,12 +275,12 @@ TEST(Chi2Command, ChoicesOfInputsMoveChi2)
     {
         Arguments arguments{"chi2", "-e", "xenonnt_sr0", "--json"};
         arguments.insert(arguments.end(), choice.begin(), choice.end());
-        EXPECT_GT(std::fabs(run_json(arguments)["chi2"].get<double>() - chi2), 1e-6) << choice.front() << " " << choice.back();
+        EXPECT_GT(std::fabs(run_json(arguments).at("chi2").get<double>() - chi2), 1e-6) << choice.front() << " " << choice.back();
     }
     // Says the default aloud: nothing moves, not by a bit.
     auto const same = run_json({"chi2", "-e", "xenonnt_sr0", "--json", "--solar", "gs98", "--oscillation", "desalas2020",
                                 "--shells", "hf", "--electrons", "step", "--transition-survival", "constant"});
-    EXPECT_EQ(same["chi2"].get<double>(), chi2);
+    EXPECT_EQ(same.at("chi2").get<double>(), chi2);
 }
 
 // --- spectrum -----------------------------------------------------------------------------------------------------------------------
@@ -288,21 +288,21 @@ TEST(Chi2Command, ChoicesOfInputsMoveChi2)
 void expect_spectrum_shape(Json const& json, std::string const& experiment, std::string const& unit, std::size_t bins)
 {
     EXPECT_EQ(keys(json), (Names{"experiment", "exposure_t_yr", "unit", "bins"}));
-    EXPECT_EQ(json["experiment"], experiment);
-    EXPECT_TRUE(json["exposure_t_yr"].is_number_float());
-    EXPECT_EQ(json["unit"], unit);
-    ASSERT_EQ(json["bins"].size(), bins);
+    EXPECT_EQ(json.at("experiment"), experiment);
+    EXPECT_TRUE(json.at("exposure_t_yr").is_number_float());
+    EXPECT_EQ(json.at("unit"), unit);
+    ASSERT_EQ(json.at("bins").size(), bins);
     for (std::size_t i = 0; i < bins; ++i)
     {
-        auto const& bin = json["bins"][i];
+        auto const& bin = json.at("bins").at(i);
         EXPECT_EQ(keys(bin), (Names{"lo_keV", "hi_keV", "observed", "background", "signal", "signal_sm", "total"}));
         for (auto const& [name, value] : bin.items())
             EXPECT_TRUE(value.is_number()) << name;
         if (i > 0)
         {
-            EXPECT_EQ(bin["lo_keV"], json["bins"][i - 1]["hi_keV"]);
+            EXPECT_EQ(bin.at("lo_keV"), json.at("bins").at(i - 1).at("hi_keV"));
         }
-        EXPECT_TRUE(is_close(bin["total"].get<double>(), bin["background"].get<double>() + bin["signal"].get<double>(),
+        EXPECT_TRUE(is_close(bin.at("total").get<double>(), bin.at("background").get<double>() + bin.at("signal").get<double>(),
                              tolerance::rounding));
     }
 }
@@ -310,8 +310,8 @@ void expect_spectrum_shape(Json const& json, std::string const& experiment, std:
 double column_sum(Json const& spectrum, char const* name)
 {
     double total = 0.0;
-    for (auto const& bin : spectrum["bins"])
-        total += bin[name].get<double>();
+    for (auto const& bin : spectrum.at("bins"))
+        total += bin.at(name).get<double>();
     return total;
 }
 
@@ -319,10 +319,10 @@ TEST(SpectrumCommand, JsonHasItsShape)
 {
     auto const xenonnt = run_json({"spectrum", "-e", "xenonnt_sr0", "--json"});
     expect_spectrum_shape(xenonnt, "xenonnt_sr0", "1/(t yr)", 30);
-    EXPECT_TRUE(is_close(column_sum(xenonnt, "observed") * xenonnt["exposure_t_yr"].get<double>(), 433.0, tolerance::rounding));
+    EXPECT_TRUE(is_close(column_sum(xenonnt, "observed") * xenonnt.at("exposure_t_yr").get<double>(), 433.0, tolerance::rounding));
     EXPECT_NEAR(column_sum(xenonnt, "signal"), 68.84, 0.5e-2); // checks.toml
-    EXPECT_EQ(xenonnt["bins"][0]["signal"].get<double>(), 0.0) << "the first bin has no acceptance";
-    EXPECT_EQ(xenonnt["bins"][0]["signal_sm"].get<double>(), 0.0);
+    EXPECT_EQ(xenonnt.at("bins").at(0).at("signal").get<double>(), 0.0) << "the first bin has no acceptance";
+    EXPECT_EQ(xenonnt.at("bins").at(0).at("signal_sm").get<double>(), 0.0);
 
     auto const lz = run_json({"spectrum", "-e", "lz_ws2022", "--json", "--set", "mu_universal=1e-11"});
     expect_spectrum_shape(lz, "lz_ws2022", "events", 51);
@@ -334,8 +334,8 @@ TEST(SpectrumCommand, JsonHasItsShape)
 TEST(SpectrumCommand, SignalOfTheStandardModelIsTheSmColumn)
 {
     auto const json = run_json({"spectrum", "-e", "lz_ws2022_arxiv2208", "--json"});
-    for (auto const& bin : json["bins"])
-        EXPECT_TRUE(is_close(bin["signal"].get<double>(), bin["signal_sm"].get<double>(), tolerance::summation));
+    for (auto const& bin : json.at("bins"))
+        EXPECT_TRUE(is_close(bin.at("signal").get<double>(), bin.at("signal_sm").get<double>(), tolerance::summation));
 }
 
 TEST(SpectrumCommand, ReferenceAgreesWithTheCpu)
@@ -347,9 +347,9 @@ TEST(SpectrumCommand, ReferenceAgreesWithTheCpu)
     reference_arguments.push_back("reference");
     auto const cpu = run_json(cpu_arguments);
     auto const reference = run_json(reference_arguments);
-    for (std::size_t i = 0; i < cpu["bins"].size(); ++i)
+    for (std::size_t i = 0; i < cpu.at("bins").size(); ++i)
         for (char const* column : {"observed", "background", "signal", "signal_sm", "total"})
-            EXPECT_TRUE(is_close(cpu["bins"][i][column].get<double>(), reference["bins"][i][column].get<double>(),
+            EXPECT_TRUE(is_close(cpu.at("bins").at(i).at(column).get<double>(), reference.at("bins").at(i).at(column).get<double>(),
                                  tolerance::discretisation))
                 << column << ", bin " << i;
 }
@@ -377,7 +377,7 @@ TEST(SpectrumCommand, CsvHasTheNumbersOfTheJson)
             std::string cell;
             ASSERT_TRUE(std::getline(row, cell, ',')) << rows[i + 2];
             // Ten digits are printed.
-            EXPECT_TRUE(is_close(std::stod(cell), json["bins"][i][column].get<double>(), 1e-9)) << column << ", bin " << i;
+            EXPECT_TRUE(is_close(std::stod(cell), json.at("bins").at(i).at(column).get<double>(), 1e-9)) << column << ", bin " << i;
         }
     }
 }
@@ -401,32 +401,32 @@ TEST(LimitsCommand, JsonHasItsShape)
 {
     auto const json = run_json({"limits", "-e", "xenonnt_sr0", "--json"});
     EXPECT_EQ(keys(json), (Names{"experiment", "cl", "dof", "delta_chi2", "chi2_sm", "limits"}));
-    EXPECT_EQ(json["experiment"], "xenonnt_sr0");
-    EXPECT_EQ(json["cl"].get<double>(), 0.9);
-    EXPECT_EQ(json["dof"].get<int>(), 1);
-    EXPECT_TRUE(json["dof"].is_number_integer());
-    EXPECT_NEAR(json["delta_chi2"].get<double>(), 2.70554, 0.5e-5);
-    EXPECT_NEAR(json["chi2_sm"].get<double>(), 17.756, 0.5e-3);
-    ASSERT_EQ(json["limits"].size(), default_limits.size());
+    EXPECT_EQ(json.at("experiment"), "xenonnt_sr0");
+    EXPECT_EQ(json.at("cl").get<double>(), 0.9);
+    EXPECT_EQ(json.at("dof").get<int>(), 1);
+    EXPECT_TRUE(json.at("dof").is_number_integer());
+    EXPECT_NEAR(json.at("delta_chi2").get<double>(), 2.70554, 0.5e-5);
+    EXPECT_NEAR(json.at("chi2_sm").get<double>(), 17.756, 0.5e-3);
+    ASSERT_EQ(json.at("limits").size(), default_limits.size());
     for (std::size_t i = 0; i < default_limits.size(); ++i)
     {
-        auto const& limit = json["limits"][i];
+        auto const& limit = json.at("limits").at(i);
         std::string const& name = default_limits[i];
         EXPECT_EQ(keys(limit), (Names{"parameter", "unit", "best_fit", "chi2_min", "intervals", "marginal"})) << name;
-        EXPECT_EQ(limit["parameter"], name);
-        EXPECT_TRUE(limit["unit"].is_string());
-        EXPECT_TRUE(limit["marginal"].is_boolean());
-        EXPECT_LE(limit["chi2_min"].get<double>(), json["chi2_sm"].get<double>() * (1.0 + tolerance::implementation)) << name;
-        ASSERT_FALSE(limit["intervals"].empty()) << name;
+        EXPECT_EQ(limit.at("parameter"), name);
+        EXPECT_TRUE(limit.at("unit").is_string());
+        EXPECT_TRUE(limit.at("marginal").is_boolean());
+        EXPECT_LE(limit.at("chi2_min").get<double>(), json.at("chi2_sm").get<double>() * (1.0 + tolerance::implementation)) << name;
+        ASSERT_FALSE(limit.at("intervals").empty()) << name;
         bool const bounded = name.starts_with("mu_") || name.starts_with("Lambda_");
-        for (auto const& interval : limit["intervals"])
+        for (auto const& interval : limit.at("intervals"))
         {
             ASSERT_EQ(interval.size(), 2U) << name;
-            EXPECT_EQ(interval[0].is_null(), bounded) << name;
-            EXPECT_TRUE(interval[1].is_number_float()) << name;
+            EXPECT_EQ(interval.at(0).is_null(), bounded) << name;
+            EXPECT_TRUE(interval.at(1).is_number_float()) << name;
             if (!bounded)
             {
-                EXPECT_LT(interval[0].get<double>(), interval[1].get<double>()) << name;
+                EXPECT_LT(interval.at(0).get<double>(), interval.at(1).get<double>()) << name;
             }
         }
     }
@@ -436,83 +436,85 @@ TEST(LimitsCommand, ParametersAreThoseNamed)
 {
     auto const json = run_json(
         {"limits", "-e", "xenonnt_sr0", "lz_ws2022", "--parameter", "q_mu", "--parameter", "mu_e", "--json"});
-    EXPECT_EQ(json["experiment"], (Json{"xenonnt_sr0", "lz_ws2022"}));
-    ASSERT_EQ(json["limits"].size(), 2U);
-    EXPECT_EQ(json["limits"][0]["parameter"], "q_mu");
-    EXPECT_EQ(json["limits"][0]["unit"], "e");
-    EXPECT_EQ(json["limits"][1]["parameter"], "mu_e");
-    EXPECT_EQ(json["limits"][1]["unit"], "mu_B");
-    EXPECT_NEAR(json["limits"][1]["intervals"][0][1].get<double>(), 0.842e-11, 0.5e-14); // checks.toml
+    EXPECT_EQ(json.at("experiment"), (Json{"xenonnt_sr0", "lz_ws2022"}));
+    ASSERT_EQ(json.at("limits").size(), 2U);
+    EXPECT_EQ(json.at("limits").at(0).at("parameter"), "q_mu");
+    EXPECT_EQ(json.at("limits").at(0).at("unit"), "e");
+    EXPECT_EQ(json.at("limits").at(1).at("parameter"), "mu_e");
+    EXPECT_EQ(json.at("limits").at(1).at("unit"), "mu_B");
+    EXPECT_NEAR(json.at("limits").at(1).at("intervals").at(0).at(1).get<double>(), 0.842e-11, 0.5e-14); // checks.toml
 }
 
 TEST(LimitsCommand, LimitIsWhereChi2HasRisenByTheThreshold)
 {
     auto const json = run_json({"limits", "-e", "lz_ws2022", "-p", "q_e", "--set", "mu_e=1e-12", "--json"});
-    auto const& limit = json["limits"][0];
-    for (auto const& end : limit["intervals"][0])
+    auto const& limit = json.at("limits").at(0);
+    for (auto const& end : limit.at("intervals").at(0))
     {
         auto const there = run_json({"chi2", "-e", "lz_ws2022", "--set", "mu_e=1e-12", "--set", "q_e=" + end.dump(), "--json"});
-        EXPECT_TRUE(chi2_agrees(there["chi2"].get<double>() - limit["chi2_min"].get<double>(), json["delta_chi2"].get<double>(),
-                                tolerance::implementation));
+        EXPECT_TRUE(chi2_agrees(there.at("chi2").get<double>() - limit.at("chi2_min").get<double>(),
+                                json.at("delta_chi2").get<double>(), tolerance::implementation));
     }
 }
 
 TEST(LimitsCommand, CouplingOfAMediatorNeedsItsMass)
 {
     auto const json = run_json({"limits", "-e", "xenonnt_sr0", "-p", "g_V", "--set", "m_V=0.05", "--set", "r2_e=-1e-30", "--json"});
-    auto const& intervals = json["limits"][0]["intervals"];
+    auto const& intervals = json.at("limits").at(0).at("intervals");
     ASSERT_EQ(intervals.size(), 1U);
     // checks.toml: an interval that excludes 0; its ends are printed with three digits, cut off.
-    EXPECT_NEAR(intervals[0][0].get<double>(), 1.95e-7, 1e-9);
-    EXPECT_NEAR(intervals[0][1].get<double>(), 5.11e-7, 1e-9);
-    EXPECT_NEAR(json["chi2_sm"].get<double>(), 17.756, 0.5e-3) << "the full SM, whatever is fixed";
+    EXPECT_NEAR(intervals.at(0).at(0).get<double>(), 1.95e-7, 1e-9);
+    EXPECT_NEAR(intervals.at(0).at(1).get<double>(), 5.11e-7, 1e-9);
+    EXPECT_NEAR(json.at("chi2_sm").get<double>(), 17.756, 0.5e-3) << "the full SM, whatever is fixed";
 }
 
 TEST(LimitsCommand, MassHasALowerLimitAndNoUpperOne)
 {
     auto const json = run_json({"limits", "-e", "xenonnt_sr0", "-p", "m_V", "--set", "g_V=1e-5", "--json"});
-    auto const& intervals = json["limits"][0]["intervals"];
+    auto const& intervals = json.at("limits").at(0).at("intervals");
     ASSERT_FALSE(intervals.empty());
-    EXPECT_TRUE(intervals.back()[0].is_number());
-    EXPECT_TRUE(intervals.back()[1].is_null());
+    EXPECT_TRUE(intervals.back().at(0).is_number());
+    EXPECT_TRUE(intervals.back().at(1).is_null());
 }
 
 TEST(LimitsCommand, ConfidenceLevelAndDegreesOfFreedomSetTheThreshold)
 {
     auto const two = run_json({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--dof", "2", "--json"});
-    EXPECT_EQ(two["dof"].get<int>(), 2);
-    EXPECT_NEAR(two["delta_chi2"].get<double>(), 4.60517, 0.5e-5);
+    EXPECT_EQ(two.at("dof").get<int>(), 2);
+    EXPECT_NEAR(two.at("delta_chi2").get<double>(), 4.60517, 0.5e-5);
     auto const one_sigma = run_json({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--cl", "0.6826894921", "--json"});
-    EXPECT_NEAR(one_sigma["delta_chi2"].get<double>(), 1.0, 1e-8);
-    EXPECT_LT(one_sigma["limits"][0]["intervals"][0][1].get<double>(), two["limits"][0]["intervals"][0][1].get<double>());
+    EXPECT_NEAR(one_sigma.at("delta_chi2").get<double>(), 1.0, 1e-8);
+    EXPECT_LT(one_sigma.at("limits").at(0).at("intervals").at(0).at(1).get<double>(),
+              two.at("limits").at(0).at("intervals").at(0).at(1).get<double>());
 }
 
 TEST(LimitsCommand, IntervalsThatAlmostSplitAreMarginal)
 {
     auto const whole = run_json({"limits", "-e", "xenonnt_sr0", "-p", "r2_e", "--json"});
-    EXPECT_EQ(whole["limits"][0]["intervals"].size(), 1U);
-    EXPECT_TRUE(whole["limits"][0]["marginal"].get<bool>());
+    EXPECT_EQ(whole.at("limits").at(0).at("intervals").size(), 1U);
+    EXPECT_TRUE(whole.at("limits").at(0).at("marginal").get<bool>());
     auto const split = run_json({"limits", "-e", "xenonnt_sr0", "-p", "r2_e", "--cl", "0.6826894921", "--json"});
-    EXPECT_EQ(split["limits"][0]["intervals"].size(), 2U);
-    EXPECT_FALSE(split["limits"][0]["marginal"].get<bool>());
+    EXPECT_EQ(split.at("limits").at(0).at("intervals").size(), 2U);
+    EXPECT_FALSE(split.at("limits").at(0).at("marginal").get<bool>());
 }
 
 TEST(LimitsCommand, FixedPullsMakeLimitsStronger)
 {
     auto const profiled = run_json({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--json"});
     auto const fixed = run_json({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--fix-pulls", "--json"});
-    EXPECT_LT(fixed["limits"][0]["intervals"][0][1].get<double>(), profiled["limits"][0]["intervals"][0][1].get<double>());
+    EXPECT_LT(fixed.at("limits").at(0).at("intervals").at(0).at(1).get<double>(),
+              profiled.at("limits").at(0).at("intervals").at(0).at(1).get<double>());
     EXPECT_GT(fixed["chi2_sm"].get<double>(), profiled["chi2_sm"].get<double>());
 }
 
 TEST(LimitsCommand, ConvergenceIsThereWhenAskedForAndSmall)
 {
     auto const json = run_json({"limits", "-e", "xenonnt_sr0", "lz_ws2022", "-p", "mu_e", "-p", "q_e", "--convergence", "--json"});
-    for (auto const& limit : json["limits"])
+    for (auto const& limit : json.at("limits"))
     {
         EXPECT_EQ(keys(limit), (Names{"parameter", "unit", "best_fit", "chi2_min", "intervals", "marginal", "convergence"}));
-        EXPECT_TRUE(limit["convergence"].is_number_float());
-        EXPECT_LT(limit["convergence"].get<double>(), 1e-4); // the bound of design.md
+        EXPECT_TRUE(limit.at("convergence").is_number_float());
+        EXPECT_LT(limit.at("convergence").get<double>(), 1e-4); // the bound of design.md
     }
 }
 
@@ -520,8 +522,8 @@ TEST(LimitsCommand, ReferenceAgreesWithTheCpu)
 {
     auto const cpu = run_json({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--json", "--device", "cpu", "--route", "direct"});
     auto const reference = run_json({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--json", "--device", "reference"});
-    EXPECT_TRUE(is_close(cpu["limits"][0]["intervals"][0][1].get<double>(), reference["limits"][0]["intervals"][0][1].get<double>(),
-                         tolerance::discretisation));
+    EXPECT_TRUE(is_close(cpu.at("limits").at(0).at("intervals").at(0).at(1).get<double>(),
+                         reference.at("limits").at(0).at("intervals").at(0).at(1).get<double>(), tolerance::discretisation));
 }
 
 TEST(LimitsCommand, ParametersThatSetRulesOutAreLeftOut)
@@ -530,8 +532,8 @@ TEST(LimitsCommand, ParametersThatSetRulesOutAreLeftOut)
     EXPECT_EQ(run.exit_code, 0) << run;
     auto const json = Json::parse(run.out);
     Names names;
-    for (auto const& limit : json["limits"])
-        names.insert(limit["parameter"].get<std::string>());
+    for (auto const& limit : json.at("limits"))
+        names.insert(limit.at("parameter").get<std::string>());
     EXPECT_EQ(names, (Names{"mu_mu", "mu_tau", "q_e", "q_mu", "q_tau", "r2_e", "r2_mu", "r2_tau", "a_e", "a_mu", "a_tau"}));
     EXPECT_TRUE(run.said("Lambda_1 is left out")) << run;
 }
@@ -556,17 +558,17 @@ Json tmm(Arguments const& more)
 
 double moment(Json const& json)
 {
-    return json["mu_eff_mu_B"].get<double>();
+    return json.at("mu_eff_mu_B").get<double>();
 }
 
 TEST(TmmCommand, JsonHasItsShape)
 {
     auto const json = tmm({"--flavour", "mu", "--baseline", "295", "--energy", "600", "--lambda", "1e-11,2e-11+1e-12i,3e-12"});
     EXPECT_EQ(keys(json), (Names{"flavour", "antineutrino", "baseline_km", "energy_mev", "mu_eff_mu_B", "mu_eff_solar_mu_B"}));
-    EXPECT_EQ(json["flavour"], "mu");
-    EXPECT_EQ(json["antineutrino"], false);
-    EXPECT_EQ(json["baseline_km"].get<double>(), 295.0);
-    EXPECT_EQ(json["energy_mev"].get<double>(), 600.0);
+    EXPECT_EQ(json.at("flavour"), "mu");
+    EXPECT_EQ(json.at("antineutrino"), false);
+    EXPECT_EQ(json.at("baseline_km").get<double>(), 295.0);
+    EXPECT_EQ(json.at("energy_mev").get<double>(), 600.0);
     EXPECT_GT(moment(json), 0.0);
 }
 
@@ -579,7 +581,8 @@ TEST(TmmCommand, SolarMomentHasTheKnownWeights)
         std::string lambda;
         for (std::size_t j = 0; j < 3; ++j)
             lambda += std::string{j > 0 ? "," : ""} + (i == j ? "3e-12+4e-12i" : "0");
-        double const solar = tmm({"--flavour", "e", "--baseline", "1", "--energy", "1", "--lambda", lambda})["mu_eff_solar_mu_B"];
+        double const solar
+            = tmm({"--flavour", "e", "--baseline", "1", "--energy", "1", "--lambda", lambda}).at("mu_eff_solar_mu_B");
         EXPECT_NEAR(std::pow(solar / 5e-12, 2), weights[i], 0.5e-5) << lambda;
     }
 }
@@ -621,7 +624,7 @@ TEST(TmmCommand, AntineutrinosAndMajoranaPhasesMatter)
     };
     double const neutrino = moment(with({}));
     auto const antineutrino = with({"--antineutrino"});
-    EXPECT_EQ(antineutrino["antineutrino"], true);
+    EXPECT_EQ(antineutrino.at("antineutrino"), true);
     EXPECT_GT(std::fabs(moment(antineutrino) / neutrino - 1.0), 1e-3);
     EXPECT_EQ(moment(with({"--majorana", "0,0"})), neutrino);
     EXPECT_GT(std::fabs(moment(with({"--majorana", "0.5,-1.25"})) / neutrino - 1.0), 1e-3);
@@ -642,7 +645,7 @@ Names listed(Json const& entries)
 {
     Names names;
     for (auto const& entry : entries)
-        names.insert(entry["name"].get<std::string>());
+        names.insert(entry.at("name").get<std::string>());
     return names;
 }
 
@@ -654,7 +657,7 @@ TEST(ListCommand, ModelsAndTheirParameters)
     for (auto const& model : json)
     {
         EXPECT_EQ(keys(model), (Names{"name", "kind", "parameters"}));
-        EXPECT_FALSE(model["parameters"].empty()) << model;
+        EXPECT_FALSE(model.at("parameters").empty()) << model;
     }
 }
 
@@ -663,16 +666,16 @@ TEST(ListCommand, ParametersOfTheModels)
     auto const json = run_json({"list", "parameters", "--json"});
     Names of_models;
     for (auto const& model : run_json({"list", "models", "--json"}))
-        for (auto const& parameter : model["parameters"])
+        for (auto const& parameter : model.at("parameters"))
             of_models.insert(parameter.get<std::string>());
     EXPECT_EQ(listed(json), of_models);
     EXPECT_EQ(json.size(), 26U);
     for (auto const& parameter : json)
     {
         EXPECT_EQ(keys(parameter), (Names{"name", "unit", "bound", "description"}));
-        std::string const name = parameter["name"];
-        EXPECT_EQ(parameter["bound"] == "> 0", name.starts_with("m_")) << name;
-        EXPECT_EQ(parameter["bound"] == "", name.starts_with("q_") || name.starts_with("r2_") || name.starts_with("a_")) << name;
+        std::string const name = parameter.at("name");
+        EXPECT_EQ(parameter.at("bound") == "> 0", name.starts_with("m_")) << name;
+        EXPECT_EQ(parameter.at("bound") == "", name.starts_with("q_") || name.starts_with("r2_") || name.starts_with("a_")) << name;
     }
 }
 
@@ -684,10 +687,10 @@ TEST(ListCommand, Experiments)
     {
         EXPECT_EQ(keys(experiment),
                   (Names{"name", "title", "reference", "data_set", "exposure_t_yr", "bins", "events", "events_outside_bins"}));
-        bool const xenonnt = experiment["name"] == "xenonnt_sr0";
-        EXPECT_EQ(experiment["bins"].get<int>(), xenonnt ? 30 : 51);
-        EXPECT_EQ(experiment["events"].get<double>(), xenonnt ? 433.0 : 335.0);
-        EXPECT_EQ(experiment["events_outside_bins"].get<int>(), 0);
+        bool const xenonnt = experiment.at("name") == "xenonnt_sr0";
+        EXPECT_EQ(experiment.at("bins").get<int>(), xenonnt ? 30 : 51);
+        EXPECT_EQ(experiment.at("events").get<double>(), xenonnt ? 433.0 : 335.0);
+        EXPECT_EQ(experiment.at("events_outside_bins").get<int>(), 0);
     }
 }
 

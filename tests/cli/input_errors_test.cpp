@@ -95,7 +95,7 @@ std::string with_axis(std::string const& axis)
 
 std::vector<GridCase> grid_cases()
 {
-    std::string const most = "{ min = 0.0, max = 1.0, n = 2147483647 }\n";
+    std::string const most = "{ min = 0.0, max = 1.0, n = 100000000 }\n";
     return {
         // the file
         {"EmptyFile", "", {"grid.toml: the grid file is empty"}},
@@ -310,12 +310,46 @@ TEST_F(BadOutput, FolderMustBeWritable)
     fs::permissions(temp_.path() / "locked", fs::perms::owner_read | fs::perms::owner_exec);
     RunOptions options;
     options.obey_permissions = true;
-    options.folder = temp_.path();
-    auto const run = run_nuscan({"scan", "grid.toml", "-o", "locked/out.h5"}, options);
-    if (run.said("the program cannot be started"))
+    if (run_nuscan({"--version"}, options).said("the program cannot be started"))
         GTEST_SKIP() << "root here cannot give up its rights";
     expect_refused("locked/out.h5", {"locked/out.h5: the folder locked is not writable"}, options);
     fs::permissions(temp_.path() / "locked", fs::perms::owner_all);
+}
+
+TEST_F(BadOutput, FolderMustBeOpen)
+{
+    fs::create_directory(temp_.path() / "closed");
+    RunOptions options;
+    options.obey_permissions = true;
+    options.folder = temp_.path();
+    if (run_nuscan({"--version"}, options).said("the program cannot be started"))
+        GTEST_SKIP() << "root here cannot give up its rights";
+    // The folder cannot be looked into: the test itself must not try while it is closed.
+    fs::permissions(temp_.path() / "closed", fs::perms::none);
+    auto const output = run_nuscan({"scan", "grid.toml", "-o", "closed/out.h5"}, options);
+    auto const grid = run_nuscan({"scan", "closed/grid.toml", "-o", "out.h5"}, options);
+    fs::permissions(temp_.path() / "closed", fs::perms::owner_all);
+    expect_refusal(output, {"closed/out.h5: cannot be written: Permission denied"});
+    expect_refusal(grid, {"closed/grid.toml: cannot read the grid file"});
+}
+
+TEST_F(BadOutput, NameMustNotBeTooLong)
+{
+    std::string const name(300, 'x');
+    expect_refused(name, {name + ": cannot be written: File name too long"});
+    // The name would do, that of the journal beside it would not.
+    expect_refused(std::string(250, 'x'), {"cannot be written: File name too long"});
+    expect_refused_untouched(temp_, {"scan", name + ".toml", "-o", "out.h5"}, {"cannot read the grid file"});
+}
+
+TEST_F(BadOutput, FilesBesideItMustBeFilesToo)
+{
+    for (std::string const suffix : {".journal", ".partial"})
+    {
+        fs::create_directory(temp_.path() / ("out.h5" + suffix));
+        expect_refused("out.h5", {"out.h5" + suffix + ": is no file"});
+        fs::remove(temp_.path() / ("out.h5" + suffix));
+    }
 }
 
 TEST_F(BadOutput, SystemFoldersTakeNoFiles)
@@ -366,7 +400,7 @@ TEST_F(BadOutput, ForeignFileIsNotReplaced)
 TEST_F(BadOutput, DiskMustHoldTheSurface)
 {
     temp_.write("grid.toml",
-                header + "mu_e = { min = 0.0, max = 1.0, n = 2147483647 }\nmu_mu = { min = 0.0, max = 1.0, n = 2147483647 }\n");
+                header + "mu_e = { min = 0.0, max = 1.0, n = 100000000 }\nmu_mu = { min = 0.0, max = 1.0, n = 100000000 }\n");
     expect_refused("out.h5", {"out.h5: not enough disk: the scan needs ", " GB free"});
 }
 
@@ -466,6 +500,7 @@ std::vector<CommandCase> command_cases()
         {"CudaDeviceIsNegative", chi2({"--device", "cuda:-1"}), {"--device cuda:-1: '-1' is not the number of a CUDA device"}},
         {"UnknownRoute", chi2({"--route", "drect"}), {"unknown route 'drect'; did you mean 'direct'?"}},
         {"UnknownRouteOnAScan", scan({"--route", "fast"}), {"unknown route 'fast'; valid: auto, direct, factored"}},
+        {"NoChunk", scan({"--chunk", "0"}), {"--chunk 0: a chunk has at least one point"}},
         {"NegativeChunk", scan({"--chunk", "-1"}), {"--chunk -1: a chunk has at least one point"}},
         // inputs
         {"UnknownSolarModel", chi2({"--solar", "gs99"}), {"unknown solar model 'gs99'; valid: agss09met, gs98"}},
@@ -799,7 +834,7 @@ TEST_F(SpoiltData, EventsOutsideAllBinsAreCountedAndReported)
 
     auto const list = run_json({"list", "experiments", "--json"}, options());
     for (auto const& entry : list)
-        EXPECT_EQ(entry["events_outside_bins"].get<int>(), entry["name"] == "xenonnt_sr0" ? 3 : 0);
+        EXPECT_EQ(entry.at("events_outside_bins").get<int>(), entry.at("name") == "xenonnt_sr0" ? 3 : 0);
     auto const text = run_nuscan({"list", "experiments"}, options());
     EXPECT_NE(text.out.find("3 events of the table lie outside all bins"), text.out.npos) << text;
 }
@@ -824,8 +859,8 @@ TEST(NotErrors, HugeCouplingsGiveAStatus)
             auto const run = run_nuscan(arguments);
             ASSERT_EQ(run.exit_code, 0) << run;
             auto const json = Json::parse(run.out);
-            EXPECT_EQ(json["status"], "not_finite") << run;
-            EXPECT_TRUE(json["chi2"].is_null()) << run;
+            EXPECT_EQ(json.at("status"), "not_finite") << run;
+            EXPECT_TRUE(json.at("chi2").is_null()) << run;
             EXPECT_TRUE(run.said("warning: ")) << run;
         }
 }
@@ -855,7 +890,7 @@ TEST(NotErrors, HugeCouplingsInAScanAreCounted)
         EXPECT_EQ(surface.meta().not_finite, 4);
         EXPECT_LT(surface.best_fit().index, 4);
         EXPECT_FALSE(surface.meta().failed);
-        EXPECT_EQ(run_json({"info", route + ".h5", "--json"}, options)["status"]["not_finite"].get<int>(), 4);
+        EXPECT_EQ(run_json({"info", route + ".h5", "--json"}, options).at("status").at("not_finite").get<int>(), 4);
         EXPECT_EQ(run_nuscan({"validate", route + ".h5", "--points", "8"}, options).exit_code, 0);
     }
 }
@@ -873,7 +908,7 @@ TEST(NotErrors, GridOfOnePoint)
         SurfaceReader const surface{temp.path() / (scale + ".h5")};
         EXPECT_EQ(surface.layout().size(), 1);
         EXPECT_EQ(surface.layout().axes.front().values, std::vector<double>{1e-11});
-        double const expected = run_json({"chi2", "-e", "xenonnt_sr0", "--set", "mu_e=1e-11", "--json"})["chi2"].get<double>();
+        double const expected = run_json({"chi2", "-e", "xenonnt_sr0", "--set", "mu_e=1e-11", "--json"}).at("chi2").get<double>();
         EXPECT_TRUE(chi2_agrees(surface.chi2({0, 1}).front(), expected, tolerance::implementation));
         EXPECT_EQ(run_nuscan({"validate", scale + ".h5", "--points", "1"}, options).exit_code, 0);
     }

@@ -281,7 +281,7 @@ TEST_F(Scan, PointsAreThoseOfTheChi2Command)
         Arguments arguments{"chi2", "-e", "lz_ws2022", "--solar", "agss09met", "--json"};
         for (auto const& [name, value] : point)
             arguments.insert(arguments.end(), {"--set", name + "=" + Json(value).dump()});
-        EXPECT_TRUE(chi2_agrees(chi2, run_json(arguments)["chi2"].get<double>(), tolerance::implementation));
+        EXPECT_TRUE(chi2_agrees(chi2, run_json(arguments).at("chi2").get<double>(), tolerance::implementation));
     }
 }
 
@@ -305,10 +305,10 @@ TEST_F(Scan, PullsAndRatesAreThoseOfTheOtherCommands)
         Arguments arguments{"chi2", "-e", "xenonnt_sr0", "lz_ws2022"};
         arguments.insert(arguments.end(), settings.begin(), settings.end());
         auto const chi2 = run_json(arguments);
-        EXPECT_TRUE(chi2_agrees(surface.chi2({i, i + 1}).front(), chi2["chi2"].get<double>(), tolerance::implementation));
+        EXPECT_TRUE(chi2_agrees(surface.chi2({i, i + 1}).front(), chi2.at("chi2").get<double>(), tolerance::implementation));
         for (auto const& name : layout.pulls)
             // A pull is the place of a minimum: it is known to the root of what chi^2 is known to.
-            EXPECT_NEAR(surface.pull(name, {i, i + 1}).front(), chi2["pulls"][name].get<double>(),
+            EXPECT_NEAR(surface.pull(name, {i, i + 1}).front(), chi2.at("pulls").at(name).get<double>(),
                         std::sqrt(tolerance::implementation))
                 << name << " at point " << i;
         for (auto const& record : layout.rates)
@@ -317,12 +317,12 @@ TEST_F(Scan, PullsAndRatesAreThoseOfTheOtherCommands)
             arguments.insert(arguments.end(), settings.begin(), settings.end());
             auto const spectrum = run_json(arguments);
             auto const rates = surface.rates(record.experiment, {i, i + 1});
-            ASSERT_EQ(rates.size(), spectrum["bins"].size());
+            ASSERT_EQ(rates.size(), spectrum.at("bins").size());
             for (std::size_t bin = 0; bin < rates.size(); ++bin)
             {
-                EXPECT_TRUE(is_close(rates[bin], spectrum["bins"][bin]["signal"].get<double>(), tolerance::implementation))
+                EXPECT_TRUE(is_close(rates[bin], spectrum.at("bins").at(bin).at("signal").get<double>(), tolerance::implementation))
                     << record.experiment << ", point " << i << ", bin " << bin;
-                EXPECT_EQ(record.edges[bin + 1], spectrum["bins"][bin]["hi_keV"].get<double>());
+                EXPECT_EQ(record.edges[bin + 1], spectrum.at("bins").at(bin).at("hi_keV").get<double>());
             }
         }
     }
@@ -342,7 +342,7 @@ TEST_F(Scan, BestFitAndStandardModelAreRecorded)
               surface.layout().axes[0].values[static_cast<std::size_t>(lowest - chi2.begin())]);
     // /null is the full SM, whatever is fixed.
     auto const sm = run_json({"chi2", "-e", "xenonnt_sr0", "--json"});
-    EXPECT_TRUE(chi2_agrees(surface.null().chi2, sm["chi2"].get<double>(), tolerance::implementation));
+    EXPECT_TRUE(chi2_agrees(surface.null().chi2, sm.at("chi2").get<double>(), tolerance::implementation));
     EXPECT_TRUE(surface.best_fit().pulls.contains("beta"));
     EXPECT_TRUE(surface.null().pulls.contains("beta"));
 }
@@ -402,14 +402,15 @@ TEST_F(Scan, InfoHasItsShape)
     EXPECT_EQ(names, (std::set<std::string>{"title", "experiments", "axes", "points", "range", "failed", "best_fit", "null",
                                             "status", "self_check", "configuration", "configuration_sha256", "data_sha256",
                                             "command_line", "program", "run"}));
-    ASSERT_EQ(json["axes"].size(), 2U);
-    EXPECT_EQ(json["axes"][0], (Json{{"name", "m_V"}, {"unit", "MeV"}, {"min", 1e-3}, {"max", 1e2}, {"n", 4}, {"scale", "log"}}));
-    EXPECT_EQ(json["points"], 12);
-    EXPECT_EQ(json["range"], (Json{0, 12}));
-    EXPECT_EQ(json["failed"], false);
-    EXPECT_EQ(json["self_check"]["passed"], true);
-    EXPECT_GE(json["self_check"]["points"].get<int>(), 4);
-    EXPECT_EQ(json["status"], (Json{{"not_converged", 0}, {"not_finite", 0}, {"direct_fallback", 0}}));
+    ASSERT_EQ(json.at("axes").size(), 2U);
+    EXPECT_EQ(json.at("axes").at(0),
+              (Json{{"name", "m_V"}, {"unit", "MeV"}, {"min", 1e-3}, {"max", 1e2}, {"n", 4}, {"scale", "log"}}));
+    EXPECT_EQ(json.at("points"), 12);
+    EXPECT_EQ(json.at("range"), (Json{0, 12}));
+    EXPECT_EQ(json.at("failed"), false);
+    EXPECT_EQ(json.at("self_check").at("passed"), true);
+    EXPECT_GE(json.at("self_check").at("points").get<int>(), 4);
+    EXPECT_EQ(json.at("status"), (Json{{"not_converged", 0}, {"not_finite", 0}, {"direct_fallback", 0}}));
     auto const text = run({"info", "out.h5"});
     EXPECT_NE(text.out.find("axis          m_V [MeV]  0.001 to 100, 4 points, log"), text.out.npos) << text;
 }
@@ -423,22 +424,22 @@ TEST_F(Scan, PlanHasItsShapeAndWritesNothing)
         names.insert(name);
     EXPECT_EQ(names, (std::set<std::string>{"title", "experiments", "axes", "points", "chunk", "chunks", "mass_combinations",
                                             "memory_bytes", "file_bytes", "journal_bytes", "device", "seconds_estimate"}));
-    EXPECT_EQ(json["title"], "test");
-    EXPECT_EQ(json["experiments"], Json::array({"xenonnt_sr0"}));
-    EXPECT_EQ(json["axes"][1],
+    EXPECT_EQ(json.at("title"), "test");
+    EXPECT_EQ(json.at("experiments"), Json::array({"xenonnt_sr0"}));
+    EXPECT_EQ(json.at("axes").at(1),
               (Json{{"parameter", "g_V"}, {"unit", "1"}, {"min", 1e-8}, {"max", 1e-5}, {"n", 30}, {"scale", "log"}}));
-    EXPECT_EQ(json["points"], 1200);
-    EXPECT_EQ(json["chunk"], 64);
-    EXPECT_EQ(json["chunks"], 19);
-    EXPECT_EQ(json["mass_combinations"], 40);
-    EXPECT_GT(json["seconds_estimate"].get<double>(), 0.0);
+    EXPECT_EQ(json.at("points"), 1200);
+    EXPECT_EQ(json.at("chunk"), 64);
+    EXPECT_EQ(json.at("chunks"), 19);
+    EXPECT_EQ(json.at("mass_combinations"), 40);
+    EXPECT_GT(json.at("seconds_estimate").get<double>(), 0.0);
     EXPECT_EQ(std::distance(fs::directory_iterator{temp_.path()}, {}), 1) << "plan wrote a file";
     auto const text = run({"plan", "grid.toml"});
     EXPECT_NE(text.out.find("points        1200 in 1 chunks"), text.out.npos) << text;
 
     // What the plan says of the disk bounds what the scan takes.
     scan("out.h5");
-    EXPECT_LE(size_of(file("out.h5")), json["file_bytes"].get<std::uintmax_t>());
+    EXPECT_LE(size_of(file("out.h5")), json.at("file_bytes").get<std::uintmax_t>());
 }
 
 // --- again --------------------------------------------------------------------------------------------------------------------------
@@ -524,11 +525,13 @@ protected:
     Interruption() { write("grid.toml", vector_grid({"xenonnt_sr0"}, 80, 100)); }
 
     /// Starts the scan and sends \p signal once its journal has grown by some chunks.
-    RunResult interrupt(std::string const& output, int signal) const
+    RunResult interrupt(std::string const& output, int signal, Arguments const& more = {}) const
     {
+        auto arguments = scan_command(output, how_);
+        arguments.insert(arguments.end(), more.begin(), more.end());
         auto const journal = file(output + ".journal");
         auto const enough = size_of(journal) + 8 * chunk * 9;
-        RunningProgram program{scan_command(output, how_), options()};
+        RunningProgram program{arguments, options()};
         EXPECT_TRUE(program.wait_until([&] { return size_of(journal) > enough; }))
             << "the scan ended before it could be interrupted";
         program.send(signal);
@@ -601,6 +604,49 @@ TEST_F(Interruption, RestartDiscardsTheJournal)
     auto const result = scan("out.h5", more);
     EXPECT_FALSE(result.said("continued at point")) << result;
     expect_valid("out.h5");
+}
+
+TEST_F(Interruption, InterruptedRestartIsContinuedWithoutIt)
+{
+    auto const grid = read_text(file("grid.toml"));
+    write("grid.toml", vector_grid({"xenonnt_sr0"}, 2, 2));
+    scan("out.h5");
+    write("grid.toml", grid);
+    EXPECT_EQ(run(scan_command("out.h5", how_)).exit_code, 2) << "another scan is there";
+    auto const result = interrupt("out.h5", SIGINT, {"--restart"});
+    EXPECT_EQ(result.exit_code, 3) << result;
+    EXPECT_TRUE(result.said("the same command without --restart continues")) << result;
+    expect_unfinished("out.h5");
+    EXPECT_TRUE(scan("out.h5", how_).said("info: continued at point "));
+    EXPECT_EQ(bits("out.h5").status.size(), 8000U);
+}
+
+TEST_F(Interruption, MessagesNeverGoIntoItsFiles)
+{
+    // Without stderr, the journal would become file 2, where messages go.
+    auto without = options();
+    without.closed = {STDOUT_FILENO, STDERR_FILENO};
+    RunningProgram program{scan_command("out.h5", how_), without};
+    ASSERT_TRUE(program.wait_until([&] { return size_of(file("out.h5.journal")) > 1000; }));
+    for (char const* stream : {"0", "1", "2"})
+        EXPECT_EQ(fs::read_symlink(fs::path{"/proc"} / std::to_string(program.id()) / "fd" / stream), "/dev/null");
+    program.send(SIGINT);
+    EXPECT_EQ(program.wait().exit_code, 3);
+}
+
+TEST_F(Interruption, SecondScanOfTheSameOutputIsRefused)
+{
+    RunningProgram program{scan_command("out.h5", how_), options()};
+    ASSERT_TRUE(program.wait_until([&] { return size_of(file("out.h5.journal")) > 1000; }));
+    for (Arguments const& more : {Arguments{}, {"--restart"}})
+    {
+        auto const second = run(scan_command("out.h5", more));
+        EXPECT_EQ(second.exit_code, 2) << second;
+        EXPECT_EQ(second.err.find("nuscan: out.h5.journal: another scan is writing this output"), 0U) << second;
+    }
+    EXPECT_EQ(program.wait().exit_code, 0);
+    expect_valid("out.h5");
+    expect_no_leftovers("out.h5");
 }
 
 // --- damage and full disks ----------------------------------------------------------------------------------------------------------
@@ -716,10 +762,8 @@ TEST_F(Damage, DamagedJournalsAreContinuedFromTheirLastWholeChunk)
         {"second chunk missing", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes + 2 * record_bytes),
          64},
         {"a chunk twice", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes), 64},
-        {"identity flipped", flipped(40), 0},
         {"cut in the identity", journal.substr(0, 30), 0},
         {"empty", "", 0},
-        {"another file", std::string(3000, 'x'), 0},
     };
     for (std::size_t i = 0; i < cases.size(); ++i)
     {
@@ -730,11 +774,35 @@ TEST_F(Damage, DamagedJournalsAreContinuedFromTheirLastWholeChunk)
     }
 }
 
-TEST_F(Damage, JournalOfAnotherRouteIsNotContinued)
+TEST_F(Damage, JournalOfAnotherScanIsRefusedAndKept)
 {
     expect_failure(scan_with_limit(header_bytes + 10 * record_bytes), "out.h5.journal");
-    auto const result = scan("out.h5", {"--chunk", "64", "--threads", "1", "--route", "direct"});
-    EXPECT_FALSE(result.said("continued at point")) << result;
+    auto const journal = read_text(file("out.h5.journal"));
+    for (Arguments const& change : {Arguments{"--route", "direct"}, {"--device", "reference"}, {"--set", "q_e=1e-13"}})
+    {
+        auto const refused = run(scan_command("out.h5", change));
+        EXPECT_EQ(refused.exit_code, 2) << refused;
+        EXPECT_EQ(
+            refused.err.find("nuscan: out.h5.journal: holds an interrupted scan of another configuration, backend, route or data"),
+            0U)
+            << refused;
+        EXPECT_EQ(std::count(refused.err.begin(), refused.err.end(), '\n'), 1) << refused;
+        EXPECT_TRUE(refused.said("--restart")) << refused;
+        EXPECT_EQ(read_text(file("out.h5.journal")), journal);
+    }
+    expect_continues_at(640);
+}
+
+TEST_F(Damage, FileInPlaceOfTheJournalIsRefusedAndKept)
+{
+    std::string const notes(3000, 'x');
+    write("out.h5.journal", notes);
+    auto const refused = run(scan_command("out.h5"));
+    EXPECT_EQ(refused.exit_code, 2) << refused;
+    EXPECT_TRUE(refused.said("out.h5.journal: is in the way of the scan's journal and not one itself")) << refused;
+    EXPECT_EQ(read_text(file("out.h5.journal")), notes);
+    scan("out.h5", {"--restart", "--chunk", "64", "--threads", "1"});
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
 }
 
 TEST_F(Damage, JournalOfOtherChunksIsContinued)
@@ -796,7 +864,7 @@ protected:
         arguments.push_back("--json");
         auto const json = run(arguments);
         EXPECT_EQ(json.exit_code, 1) << json;
-        EXPECT_EQ(Json::parse(json.out)["valid"], false);
+        EXPECT_EQ(Json::parse(json.out).at("valid"), false);
     }
 };
 
@@ -806,11 +874,11 @@ TEST_F(Validate, GoodFileIsValidAndItsPointsAreRecomputed)
     EXPECT_EQ(text.exit_code, 0) << text;
     EXPECT_EQ(text.out, "out.h5: valid; 30 points read\n");
     auto const json = run_json({"validate", "out.h5", "--points", "30", "--json"}, options());
-    EXPECT_EQ(json["file"], "out.h5");
-    EXPECT_EQ(json["valid"], true);
-    EXPECT_TRUE(json["problems"].empty());
-    EXPECT_LE(json["worst_deviation"].get<double>(), tolerance::discretisation);
-    EXPECT_GT(json["worst_deviation"].get<double>(), 0.0);
+    EXPECT_EQ(json.at("file"), "out.h5");
+    EXPECT_EQ(json.at("valid"), true);
+    EXPECT_TRUE(json.at("problems").empty());
+    EXPECT_LE(json.at("worst_deviation").get<double>(), tolerance::discretisation);
+    EXPECT_GT(json.at("worst_deviation").get<double>(), 0.0);
 }
 
 TEST_F(Validate, AFlippedBitIsFound)
@@ -883,6 +951,13 @@ TEST_F(Validate, AFailedSelfCheckStaysVisible)
     expect_invalid("forged.h5", "the scan failed its self-check (worst deviation 1.0e-03");
     auto const info = run({"info", "forged.h5"});
     EXPECT_NE(info.out.find("FAILED its self-check"), info.out.npos) << info;
+    // The same scan again does not turn it into a success; --restart does.
+    fs::rename(file("forged.h5"), file("out.h5"));
+    auto const again = run(scan_command("out.h5"));
+    EXPECT_EQ(again.exit_code, 1) << again;
+    EXPECT_TRUE(again.said("out.h5 failed its self-check; --restart computes it anew")) << again;
+    scan("out.h5", {"--restart"});
+    expect_valid("out.h5");
 }
 
 } // namespace

@@ -128,8 +128,8 @@ TEST_F(InputsTest, OverridesConstants)
     EXPECT_EQ(load().constants.fermi_constant, Constants{}.fermi_constant);
 
     InputChoice choice;
-    choice.constants = {{"G_F", 2e-5},   {"alpha_inverse", 137.0}, {"m_e", 511.0},  {"hbar_c", 2e-8}, {"s_W2", 0.231},
-                        {"N_A", 6e23},   {"M_Xe", 131.0},          {"P_e1", 0.6},   {"K", 0.4}};
+    choice.constants = {{"G_F", 2e-5}, {"alpha_inverse", 137.0}, {"m_e", 511.0}, {"hbar_c", 2e-8}, {"s_W2", 0.231},
+                        {"N_A", 6e23}, {"M_Xe", 131.0},          {"P_e1", 0.6},  {"K", 0.4}};
     auto const inputs = load(choice, {"xenonnt_sr0", "lz_ws2022"});
 
     EXPECT_DOUBLE_EQ(inputs.constants.fermi_constant, 2e-17);
@@ -168,8 +168,11 @@ TEST_F(InputsTest, RefusesExperimentsThatDoNotGoTogether)
     EXPECT_EQ(load({}, {"xenonnt_sr0", "lz_ws2022"}).experiments.size(), 2U);
     expect_input_error([&] { load({}, {"lz_ws2023"}); }, {"unknown experiment 'lz_ws2023'", "did you mean 'lz_ws2022'?"});
     expect_input_error([&] { load({}, {"lz_ws2022", "xenonnt_sr0", "lz_ws2022"}); }, {"'lz_ws2022' is given twice"});
-    expect_input_error([&] { load({}, {"lz_ws2022", "lz_ws2022_arxiv2208"}); },
-                       {"'lz_ws2022' and 'lz_ws2022_arxiv2208'", "same data (data_set 'lz_ws2022')"});
+    expect_input_error(
+        [&] {
+            load({}, {"lz_ws2022", "lz_ws2022_arxiv2208"});
+        },
+        {"'lz_ws2022' and 'lz_ws2022_arxiv2208'", "same data (data_set 'lz_ws2022')"});
 }
 
 /// A copy of the shipped data, to be spoilt.

@@ -604,8 +604,11 @@ TEST_F(SurfaceFile, ReadOnlyFolderIsNamed)
     if (::geteuid() == 0)
         GTEST_SKIP() << "root may write anywhere";
     fs::permissions(dir.path(), fs::perms::owner_read | fs::perms::owner_exec);
-    expect_run_error([&] { SurfaceWriter const writer{path, make_layout({3})}; },
-                     {path.string() + ": cannot create: Permission denied"});
+    expect_run_error(
+        [&] {
+            SurfaceWriter const writer{path, make_layout({3})};
+        },
+        {path.string() + ": cannot create: Permission denied"});
     fs::permissions(dir.path(), fs::perms::owner_all);
 }
 
@@ -705,10 +708,10 @@ TEST_F(SurfaceFile, SchemaDecides)
 
 TEST_F(SurfaceFile, NamesWhatIsMissing)
 {
-    for (char const* const name : {"/axes", "/grid", "/best_fit", "/null", "/meta", "/meta/data_sha256", "/meta/self_check",
-                                   "/best_fit/parameters", "/best_fit/pulls", "/axes/axis_0", "/grid/chi2", "/grid/status",
-                                   "/grid/pulls/beta", "/grid/rates/lz_2022", "/grid/rates/lz_2022_bin_edges",
-                                   "/meta/title", "/meta/configuration", "/meta/command_line"})
+    for (char const* const name :
+         {"/axes", "/grid", "/best_fit", "/null", "/meta", "/meta/data_sha256", "/meta/self_check", "/best_fit/parameters",
+          "/best_fit/pulls", "/axes/axis_0", "/grid/chi2", "/grid/status", "/grid/pulls/beta", "/grid/rates/lz_2022",
+          "/grid/rates/lz_2022_bin_edges", "/meta/title", "/meta/configuration", "/meta/command_line"})
     {
         write_small();
         change(path, [&](hid_t file) { h5::check(H5Ldelete(file, name, H5P_DEFAULT), "delete"); });
@@ -718,8 +721,8 @@ TEST_F(SurfaceFile, NamesWhatIsMissing)
     for (auto const& [object, name] :
          {Place{"/axes", "order"}, Place{"/axes/axis_0", "units"}, Place{"/axes/axis_0", "long_name"},
           Place{"/axes/axis_0", "label"}, Place{"/axes/axis_0", "scale"}, Place{"/grid/pulls", "order"},
-          Place{"/grid/rates", "order"}, Place{"/grid/rates/lz_2022", "units"}, Place{"/best_fit", "chi2"}, Place{"/null", "index"}, Place{"/meta", "host"},
-          Place{"/meta", "threads"}, Place{"/meta", "range_end"}, Place{"/meta/self_check", "passed"}})
+          Place{"/grid/rates", "order"}, Place{"/grid/rates/lz_2022", "units"}, Place{"/best_fit", "chi2"}, Place{"/null", "index"},
+          Place{"/meta", "host"}, Place{"/meta", "threads"}, Place{"/meta", "range_end"}, Place{"/meta/self_check", "passed"}})
     {
         write_small();
         change(path, [&](hid_t file) { replace_attribute(file, object, name, [](hid_t) {}); });
@@ -734,20 +737,26 @@ TEST_F(SurfaceFile, NamesWrongTypesAndShapes)
         change(path, action);
         expect_refused(path, parts);
     };
-    refused_with({"'/grid/chi2' is not of type float64"},
-                 [](hid_t file) { replace_dataset(file, "/grid/chi2", H5T_IEEE_F32LE, {5, 7}); });
-    refused_with({"'/grid/status' is not of type uint8"},
-                 [](hid_t file) { replace_dataset(file, "/grid/status", H5T_STD_I32LE, {5, 7}); });
-    refused_with({"'/grid/chi2' has shape (5, 8), the axes make (5, 7)"},
-                 [](hid_t file) { replace_dataset(file, "/grid/chi2", H5T_IEEE_F64LE, {5, 8}); });
+    refused_with({"'/grid/chi2' is not of type float64"}, [](hid_t file) {
+        replace_dataset(file, "/grid/chi2", H5T_IEEE_F32LE, {5, 7});
+    });
+    refused_with({"'/grid/status' is not of type uint8"}, [](hid_t file) {
+        replace_dataset(file, "/grid/status", H5T_STD_I32LE, {5, 7});
+    });
+    refused_with({"'/grid/chi2' has shape (5, 8), the axes make (5, 7)"}, [](hid_t file) {
+        replace_dataset(file, "/grid/chi2", H5T_IEEE_F64LE, {5, 8});
+    });
     refused_with({"'/grid/chi2' has shape (35), the axes make (5, 7)"},
                  [](hid_t file) { replace_dataset(file, "/grid/chi2", H5T_IEEE_F64LE, {35}); });
-    refused_with({"'/grid/pulls/beta' has shape (5, 7, 1)"},
-                 [](hid_t file) { replace_dataset(file, "/grid/pulls/beta", H5T_IEEE_F64LE, {5, 7, 1}); });
-    refused_with({"'/grid/rates/lz_2022' has shape (5, 7, 2), the axes make (5, 7, 1)"},
-                 [](hid_t file) { replace_dataset(file, "/grid/rates/lz_2022", H5T_IEEE_F64LE, {5, 7, 2}); });
-    refused_with({"'/axes/axis_0' has shape (5, 1), not one axis"},
-                 [](hid_t file) { replace_dataset(file, "/axes/axis_0", H5T_IEEE_F64LE, {5, 1}); });
+    refused_with({"'/grid/pulls/beta' has shape (5, 7, 1)"}, [](hid_t file) {
+        replace_dataset(file, "/grid/pulls/beta", H5T_IEEE_F64LE, {5, 7, 1});
+    });
+    refused_with({"'/grid/rates/lz_2022' has shape (5, 7, 2), the axes make (5, 7, 1)"}, [](hid_t file) {
+        replace_dataset(file, "/grid/rates/lz_2022", H5T_IEEE_F64LE, {5, 7, 2});
+    });
+    refused_with({"'/axes/axis_0' has shape (5, 1), not one axis"}, [](hid_t file) {
+        replace_dataset(file, "/axes/axis_0", H5T_IEEE_F64LE, {5, 1});
+    });
     refused_with({"'/grid/chi2' is not a dataset"}, [](hid_t file) {
         h5::check(H5Ldelete(file, "/grid/chi2", H5P_DEFAULT), "delete");
         h5::create_group(file, "/grid/chi2");
@@ -765,19 +774,22 @@ TEST_F(SurfaceFile, NamesWrongTypesAndShapes)
         replace_attribute(file, "/meta", "host", [](hid_t meta) { h5::write_attribute(meta, "host", 2.0); });
     });
     refused_with({"attribute 'host' of '/meta' is not a single value"}, [](hid_t file) {
-        replace_attribute(file, "/meta", "host",
-                          [](hid_t meta) { h5::write_attribute(meta, "host", std::vector<std::string>{"a", "b"}); });
+        replace_attribute(file, "/meta", "host", [](hid_t meta) {
+            h5::write_attribute(meta, "host", std::vector<std::string>{"a", "b"});
+        });
     });
     refused_with({"attribute 'scale' of '/axes/axis_0' is 'cubic'; valid: linear, log"}, [](hid_t file) {
         replace_attribute(file, "/axes/axis_0", "scale", [](hid_t axis) { h5::write_attribute(axis, "scale", "cubic"); });
     });
     refused_with({"attribute 'order' of '/axes' holds '../grid'"}, [](hid_t file) {
-        replace_attribute(file, "/axes", "order",
-                          [](hid_t axes) { h5::write_attribute(axes, "order", std::vector<std::string>{"axis_0", "../grid"}); });
+        replace_attribute(file, "/axes", "order", [](hid_t axes) {
+            h5::write_attribute(axes, "order", std::vector<std::string>{"axis_0", "../grid"});
+        });
     });
     refused_with({"attribute 'order' of '/axes' holds 'axis_0'"}, [](hid_t file) {
-        replace_attribute(file, "/axes", "order",
-                          [](hid_t axes) { h5::write_attribute(axes, "order", std::vector<std::string>{"axis_0", "axis_0"}); });
+        replace_attribute(file, "/axes", "order", [](hid_t axes) {
+            h5::write_attribute(axes, "order", std::vector<std::string>{"axis_0", "axis_0"});
+        });
     });
     refused_with({"0 axes; 1 to 4"}, [](hid_t file) {
         replace_attribute(file, "/axes", "order",
@@ -808,8 +820,8 @@ TEST_F(SurfaceFile, HugeSizesAreRefusedBeforeMemoryIsTaken)
         h5::Handle const type{H5Tcopy(H5T_C_S1), "type"};
         h5::check(H5Tset_size(type.id(), std::size_t{1} << 31), "size");
         h5::Handle const space{H5Screate(H5S_SCALAR), "space"};
-        h5::Handle const text{
-            H5Dcreate2(file, "/meta/configuration", type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), "dataset"};
+        h5::Handle const text{H5Dcreate2(file, "/meta/configuration", type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                              "dataset"};
     });
     expect_refused(path, {"'/meta/configuration' is longer than 67108864 bytes"});
 }

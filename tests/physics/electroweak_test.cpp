@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nuscan/physics/kinematics.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -64,8 +64,7 @@ TEST(Electroweak, TotalCrossSectionAtHighEnergy)
     double const left = 0.5 * (g.vector + g.axial);
     double const right = 0.5 * (g.vector - g.axial);
     double const gf_cm = constants.fermi_constant * constants.hbar_c;
-    double const expected
-        = 2.0 * gf_cm * gf_cm * constants.electron_mass * energy / pi * (left * left + right * right / 3.0);
+    double const expected = 2.0 * gf_cm * gf_cm * constants.electron_mass * energy / pi * (left * left + right * right / 3.0);
     EXPECT_TRUE(is_close(total, expected, correction));
     EXPECT_NEAR(total / (energy * 1e-3), 9.52e-45, 0.02e-45);
 }

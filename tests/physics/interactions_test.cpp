@@ -6,7 +6,7 @@
 #include <string>
 
 #include "nuscan/scan/parameter.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -116,9 +116,10 @@ TEST(Mediators, EqualTheirEquations)
     EXPECT_TRUE(is_close(response<PseudoscalarMediator>(recoil, mass, energy),
                          me * recoil * recoil / (8.0 * pi * d * d * energy * energy) * cm2, tolerance::rounding));
     double const y = recoil / energy;
-    EXPECT_TRUE(is_close(response<TensorMediator>(recoil, mass, energy),
-                         me / (pi * d * d) * (1.0 + 2.0 * (1.0 - y) + (1.0 - y) * (1.0 - y) - me * recoil / (energy * energy)) * cm2,
-                         tolerance::rounding));
+    EXPECT_TRUE(
+        is_close(response<TensorMediator>(recoil, mass, energy),
+                 me / (pi * d * d) * (1.0 + 2.0 * (1.0 - y) + (1.0 - y) * (1.0 - y) - me * recoil / (energy * energy)) * cm2,
+                 tolerance::rounding));
     EXPECT_TRUE(is_close(response<VectorMediator>(recoil, mass, energy), 1.0 / (2.0 * std::sqrt(2.0) * 1.1663787e-17 * d),
                          tolerance::rounding));
     EXPECT_DOUBLE_EQ(response<AxialVectorMediator>(recoil, mass, energy), response<VectorMediator>(recoil, mass, energy));
@@ -129,9 +130,9 @@ TEST(Catalogue, NamesAreUniqueAndComplete)
     std::set<std::string> names;
     for (auto const& entry : parameter_catalogue)
         EXPECT_TRUE(names.insert(entry.info.name).second) << entry.info.name;
-    for (char const* name :
-         {"mu_e", "mu_mu", "mu_tau", "mu_universal", "Lambda_1", "Lambda_2", "Lambda_3", "q_e", "q_mu", "q_tau", "r2_e", "r2_mu",
-          "r2_tau", "a_e", "a_mu", "a_tau", "g_S", "g_P", "g_V", "g_A", "g_T", "m_S", "m_P", "m_V", "m_A", "m_T"})
+    for (char const* name : {"mu_e",  "mu_mu", "mu_tau", "mu_universal", "Lambda_1", "Lambda_2", "Lambda_3", "q_e", "q_mu",
+                             "q_tau", "r2_e",  "r2_mu",  "r2_tau",       "a_e",      "a_mu",     "a_tau",    "g_S", "g_P",
+                             "g_V",   "g_A",   "g_T",    "m_S",          "m_P",      "m_V",      "m_A",      "m_T"})
         EXPECT_EQ(names.count(name), 1u) << name;
     EXPECT_EQ(find_parameter("no_such"), -1);
 }

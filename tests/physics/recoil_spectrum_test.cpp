@@ -6,7 +6,7 @@
 
 #include "nuscan/scan/factored.hpp"
 #include "nuscan/scan/parameter.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -64,8 +64,9 @@ TEST(RecoilSpectrum, TransitionMomentsUseTheSurvivalSpecies)
     for (int m = 0; m < n_moments; ++m)
         constant_p[m] = moments[m];
     for (int k = 0; k < n_energy_powers; ++k)
-        constant_p[species_p_e1 * n_energy_powers + k]
-            = p * (moments[k] + moments[n_energy_powers + k] + moments[2 * n_energy_powers + k]);
+        constant_p[species_p_e1 * n_energy_powers + k] = p
+                                                         * (moments[k] + moments[n_energy_powers + k]
+                                                            + moments[2 * n_energy_powers + k]);
     double const expected[n_flavours] = {0.34767, 0.67433, 0.978};
     char const* const names[n_flavours] = {"Lambda_1", "Lambda_2", "Lambda_3"};
     double const base = recoil_rate({}, recoil, constant_p, constants);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {

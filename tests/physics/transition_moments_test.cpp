@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nuscan/scan/parameter.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -72,7 +72,8 @@ TEST(TransitionMoments, SumOverFlavoursDoesNotOscillate)
     for (Complex const value : generic.lambda)
         expected += 2.0 * value.norm();
     EXPECT_TRUE(is_close(at_zero, expected, tolerance::rounding));
-    EXPECT_TRUE(is_close(effective(0, 53.0, 3.0) + effective(1, 53.0, 3.0) + effective(2, 53.0, 3.0), expected, tolerance::rounding));
+    EXPECT_TRUE(
+        is_close(effective(0, 53.0, 3.0) + effective(1, 53.0, 3.0) + effective(2, 53.0, 3.0), expected, tolerance::rounding));
 }
 
 TEST(TransitionMoments, OscillatesWithTheStatedPhase)
@@ -122,7 +123,8 @@ TEST(TransitionMoments, SolarFormulaIsTheAverageWithSolarProbabilities)
     double const p = 0.61;
     double const c13 = osc.cos2_theta13();
     double const probability[n_flavours] = {c13 * p, c13 * (1.0 - p), 1.0 - c13};
-    EXPECT_TRUE(is_close(averaged_moment_squared(probability, generic), solar_moment_squared(generic, p, osc), tolerance::rounding));
+    EXPECT_TRUE(
+        is_close(averaged_moment_squared(probability, generic), solar_moment_squared(generic, p, osc), tolerance::rounding));
 }
 
 TEST(TransitionMoments, CatalogueWeightsAreThoseOfEquationSix)

@@ -6,8 +6,8 @@
 #include "host/prepare/quadrature.hpp"
 #include "host/prepare/solar_moments.hpp"
 #include "nuscan/detector/response.hpp"
-#include "support/real_inputs.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/real_inputs.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -109,8 +109,7 @@ TEST(Folding, RatesOfAnIdealDetectorAreTheSpectrum)
     };
     for (int bin : {7, 12, 24}) // no shell edge nearby
     {
-        double const expected
-            = boost::math::quadrature::gauss_kronrod<double, 61>::integrate(density, bin, bin + 1.0, 5, 1e-10);
+        double const expected = boost::math::quadrature::gauss_kronrod<double, 61>::integrate(density, bin, bin + 1.0, 5, 1e-10);
         // The slope of the spectrum and the smearing across both edges: sigma^2 dR'/dT, about 1e-4 x 1e-2.
         EXPECT_TRUE(is_close(narrow.sm_signal()[static_cast<std::size_t>(bin)], expected, 1e-5)) << bin;
     }

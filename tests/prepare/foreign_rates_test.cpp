@@ -6,8 +6,8 @@
 
 #include "host/prepare/solar_moments.hpp"
 #include "host/support/toml_reader.hpp"
-#include "support/real_inputs.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/real_inputs.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -29,15 +29,13 @@ public:
     {
         double moments[n_moments];
         moments_(recoil, moments);
-        double const electrons
-            = inputs_.constants.atom_seconds_per_tonne_year() * effective_charge(inputs_.shells, recoil);
+        double const electrons = inputs_.constants.atom_seconds_per_tonne_year() * effective_charge(inputs_.shells, recoil);
         double rate = 0.0;
         for (int f = 0; f < n_flavours; ++f)
         {
             auto const g = sm_coupling(f, inputs_.constants.sin2_theta_w);
             double const factor = inputs_.rrpa.empty() ? 1.0 : inputs_.rrpa[static_cast<std::size_t>(f)](recoil);
-            rate += electrons / factor
-                    * electroweak_form(g, g, recoil, inputs_.constants).dot(moments + f * n_energy_powers);
+            rate += electrons / factor * electroweak_form(g, g, recoil, inputs_.constants).dot(moments + f * n_energy_powers);
         }
         return rate;
     }

@@ -7,8 +7,8 @@
 
 #include "nuscan/physics/kinematics.hpp"
 #include "nuscan/physics/survival.hpp"
-#include "support/real_inputs.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/real_inputs.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {

@@ -99,7 +99,7 @@ TEST(SelfCheckRun, FindsAtLeastFourPointsInOrder)
     {
         EXPECT_EQ(points[i].index, drawn[i]);
         double const mu = 2e-11 * static_cast<double>(points[i].index) / 99.0;
-        double const expected = evaluate_point(problem->prepared(), {{find_parameter("mu_e"), mu}}, Route::direct, false).fit.chi2;
+        double const expected = evaluate_point(problem->prepared(), {{find_parameter("mu_e"), mu}}, false).fit.chi2;
         EXPECT_LE(check_deviation(expected, points[i].chi2), self_check_tolerance);
     }
 }
@@ -210,6 +210,16 @@ TEST(Plan, HugeGridsAreSizedInTheirFullLength)
     EXPECT_EQ(plan.journal_bytes, 1800000000000000000U);
     EXPECT_GT(plan.file_bytes, plan.journal_bytes);
     EXPECT_GT(plan.chunks, 0);
+}
+
+TEST(Plan, MemoryHoldsTheAxes)
+{
+    ScanOptions options;
+    options.threads = 1;
+    auto const memory = [&](std::int64_t n) {
+        return plan_scan(configuration({axis("mu_e", 0.0, 1e-11, n)}), inputs(), options).memory_bytes;
+    };
+    EXPECT_GE(memory(100000000), memory(100000) + 1600000000U - 1600000U) << "the problem has them, and so has the output";
 }
 
 TEST(Plan, ParametersThatDoNotGoTogetherAreRefusedByFile)

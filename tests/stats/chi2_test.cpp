@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "host/prepare/prepared.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "host/support/error.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -88,7 +88,29 @@ TEST(AllowedRegion, FailedPointsAreLeftOut)
     auto const region = find_allowed_region(curve, false, 4.0);
     ASSERT_EQ(region.intervals.size(), 1u);
     EXPECT_TRUE(is_close(region.intervals[0].hi, 2.0, root));
-    EXPECT_THROW(find_allowed_region([](double) { return NAN; }, false, 1.0), RunError);
+    EXPECT_THROW(find_allowed_region([](double) { return NAN; }, false, 1.0), InputError);
+}
+
+TEST(AllowedRegion, IsFoundFarFromZero)
+{
+    // The same curve shifted by 10^8 of its width.
+    auto const curve = [](double x) { return std::pow((x + 2.0) * (x - 1.0), 2); };
+    double const shift = 1e8;
+    double const rounding_of_x = 1e-7; // 1e8 x 2^-53, times the slope
+    auto const region = find_allowed_region([&](double x) { return curve(x - shift); }, false, 1.0);
+    ASSERT_EQ(region.intervals.size(), 2u);
+    EXPECT_NEAR(region.intervals[0].lo - shift, -0.5 - std::sqrt(3.25), rounding_of_x);
+    EXPECT_NEAR(region.intervals[0].hi - shift, -0.5 - std::sqrt(1.25), rounding_of_x);
+    EXPECT_NEAR(region.intervals[1].hi - shift, -0.5 + std::sqrt(3.25), rounding_of_x);
+    EXPECT_NEAR(region.chi2_min, 0.0, 1e-10);
+}
+
+TEST(AllowedRegion, DecouplingBestFitIsInfinite)
+{
+    auto const region = find_allowed_region([](double x) { return 5.0 + 3.0 / (1.0 + x * x); }, true, 1.0);
+    EXPECT_TRUE(std::isinf(region.best_fit));
+    ASSERT_EQ(region.intervals.size(), 1u);
+    EXPECT_TRUE(is_close(region.intervals[0].lo, std::sqrt(2.0), root));
 }
 
 TEST(AllowedRegion, CoarseSamplingFindsTheSameLimits)

@@ -44,6 +44,8 @@ struct RunOptions
     std::filesystem::path folder;
     /// File that stdout goes to; RunResult::out stays empty then.
     std::filesystem::path out_file;
+    /// Standard streams that the program is started without, besides stdin.
+    std::vector<int> closed;
     /// Largest file that may be written [bytes]: beyond it a write fails as on a full disk.
     std::optional<std::size_t> file_size_limit;
     /// Permissions of files count even if the tests run as root.
@@ -122,6 +124,7 @@ public:
     RunningProgram(RunningProgram const&) = delete;
     RunningProgram& operator=(RunningProgram const&) = delete;
 
+    pid_t id() const { return pid_; }
     void send(int signal) const { kill(pid_, signal); }
 
     bool running() const
@@ -195,6 +198,8 @@ private:
         if (!options_.out_file.empty())
             out = open(options_.out_file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
         ready = ready && dup2(out, STDOUT_FILENO) >= 0;
+        for (int const stream : options_.closed)
+            close(stream);
         if (!options_.folder.empty())
             ready = ready && chdir(options_.folder.c_str()) == 0;
         if (options_.file_size_limit)
@@ -203,7 +208,8 @@ private:
             ready = ready && setrlimit(RLIMIT_FSIZE, &limit) == 0;
         }
         if (options_.obey_permissions && geteuid() == 0)
-            ready = ready && prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE) == 0;
+            for (int const right : {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH})
+                ready = ready && prctl(PR_CAPBSET_DROP, right) == 0;
         if (ready)
             execve(argv[0], argv, envp);
         int const reason = errno;

@@ -31,8 +31,8 @@ inline ::testing::AssertionResult is_close(double actual, double expected, doubl
 {
     if (std::fabs(actual - expected) <= tolerance * std::fabs(expected))
         return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << actual << " differs from " << expected << " by "
-                                         << std::fabs(actual / expected - 1.0) << " relative, allowed " << tolerance;
+    return ::testing::AssertionFailure() << actual << " differs from " << expected << " by " << std::fabs(actual / expected - 1.0)
+                                         << " relative, allowed " << tolerance;
 }
 
 /// |delta chi^2| <= tolerance * (1 + chi^2).

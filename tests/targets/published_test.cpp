@@ -6,8 +6,8 @@
 
 #include "host/scan/limits.hpp"
 #include "host/support/toml_reader.hpp"
-#include "support/real_inputs.hpp"
-#include "support/tolerance.hpp"
+#include "tests/support/real_inputs.hpp"
+#include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
@@ -98,8 +98,8 @@ TEST_P(Published, TransitionLimitsFollowFromTheUniversalMoment)
     double const weight[] = {1.0 - c13 * p, 1.0 - c13 + c13 * p, c13};
     char const* const names[] = {"Lambda_1", "Lambda_2", "Lambda_3"};
     for (int i = 0; i < 3; ++i)
-        EXPECT_TRUE(is_close(region_of({GetParam()}, names[i]).intervals[0].hi, universal / std::sqrt(weight[i]),
-                             tolerance::quadrature));
+        EXPECT_TRUE(
+            is_close(region_of({GetParam()}, names[i]).intervals[0].hi, universal / std::sqrt(weight[i]), tolerance::quadrature));
 }
 
 INSTANTIATE_TEST_SUITE_P(Experiments, Published, ::testing::Values("xenonnt_sr0", "lz_ws2022", "lz_ws2022_arxiv2208"),
@@ -116,7 +116,7 @@ PointEvaluation point(std::vector<std::string> const& experiments, char const* p
     FixedParameters fixed;
     if (parameter != nullptr)
         fixed[find_parameter(parameter)] = value;
-    return evaluate_point(*prepared(experiments), fixed, Route::direct, false);
+    return evaluate_point(*prepared(experiments), fixed, false);
 }
 
 TEST(PublishedChecks, XenonntStandardModel)
@@ -187,6 +187,22 @@ TEST(PublishedChecks, ChargeRadiusHasTwoMinima)
     EXPECT_NEAR(line(-43e-32) - ninety.chi2_min, 2.699, 5e-4);
 }
 
+TEST(PublishedChecks, FixedValuesShiftTheRegionExactly)
+{
+    // a_e and r2_e act as r2 - 6a: a large fixed r2_e moves the allowed a_e, double minimum and all.
+    auto const plain = region_of({"xenonnt_sr0"}, "a_e");
+    for (double const radius : {1e-29, 1e-27, 2e-26})
+    {
+        auto const shifted = region_of({"xenonnt_sr0"}, "a_e", {{find_parameter("r2_e"), radius}});
+        EXPECT_NEAR(shifted.chi2_min, plain.chi2_min, 1e-7);
+        EXPECT_TRUE(shifted.marginal) << radius;
+        ASSERT_EQ(shifted.intervals.size(), 1u);
+        double const rounding_of_shift = 1e-12 * radius + 1e-8 * 1e-31;
+        EXPECT_NEAR(shifted.intervals[0].lo - radius / 6.0, plain.intervals[0].lo, rounding_of_shift);
+        EXPECT_NEAR(shifted.intervals[0].hi - radius / 6.0, plain.intervals[0].hi, rounding_of_shift);
+    }
+}
+
 TEST(PublishedChecks, OnlyR2eIsMarginal)
 {
     for (auto const& set : all_experiment_sets)
@@ -200,8 +216,7 @@ TEST(PublishedChecks, OnlyR2eIsMarginal)
 
 TEST(PublishedChecks, VectorCouplingWithZeroExcluded)
 {
-    auto const region
-        = region_of({"xenonnt_sr0"}, "g_V", {{find_parameter("m_V"), 0.05}, {find_parameter("r2_e"), -1e-30}});
+    auto const region = region_of({"xenonnt_sr0"}, "g_V", {{find_parameter("m_V"), 0.05}, {find_parameter("r2_e"), -1e-30}});
     ASSERT_EQ(region.intervals.size(), 1u);
     EXPECT_NEAR(region.intervals[0].lo, 1.95e-7, 0.006e-7);
     EXPECT_NEAR(region.intervals[0].hi, 5.11e-7, 0.006e-7);

@@ -33,8 +33,7 @@ NUSCAN_HD inline void fold_node(ResponseView const& response, int node, double d
 
 /// Signal of a point in every bin by the direct route: the spectrum at every node, folded (arXiv:2208.06415, Eq. 13).
 /// \param rates  [stride], overwritten; in the experiment's rate unit
-NUSCAN_HD inline void direct_rates(ResponseView const& response, ModelPoint const& point, Constants const& constants,
-                                   double* rates)
+NUSCAN_HD inline void direct_rates(ResponseView const& response, ModelPoint const& point, Constants const& constants, double* rates)
 {
     for (int i = 0; i < response.stride; ++i)
         rates[i] = 0.0;

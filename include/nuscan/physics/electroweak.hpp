@@ -36,8 +36,7 @@ NUSCAN_HD constexpr EnergyPolynomial electroweak_form(WeakCoupling a, WeakCoupli
     double const right = (a.vector - a.axial) * (b.vector - b.axial);
     // gV^2 - gA^2 polarised: symmetric in a and b.
     double const helicity = 0.5 * ((a.vector + a.axial) * (b.vector - b.axial) + (a.vector - a.axial) * (b.vector + b.axial));
-    return {{norm * (left + right),
-             -2.0 * norm * recoil * right,
+    return {{norm * (left + right), -2.0 * norm * recoil * right,
              norm * recoil * (recoil * right - constants.electron_mass * helicity)}};
 }
 

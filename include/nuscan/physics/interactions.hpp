@@ -23,14 +23,8 @@ struct InteractionList
 };
 
 /// Every interaction beyond the SM. The order fixes indices inside one build only; files and options use names.
-using Interactions = InteractionList<MagneticMoment,
-                                     Millicharge,
-                                     ChargeRadius,
-                                     ScalarMediator,
-                                     PseudoscalarMediator,
-                                     VectorMediator,
-                                     AxialVectorMediator,
-                                     TensorMediator>;
+using Interactions = InteractionList<MagneticMoment, Millicharge, ChargeRadius, ScalarMediator, PseudoscalarMediator,
+                                     VectorMediator, AxialVectorMediator, TensorMediator>;
 
 inline constexpr int n_interactions = Interactions::size;
 

@@ -136,8 +136,8 @@ NUSCAN_HD inline double recoil_rate(ModelPoint const& point, double recoil, doub
 }
 
 /// Coefficient of z_a in dR/dT when strengths are base + sum_a z_a direction_a; arguments as in recoil_rate.
-NUSCAN_HD inline double recoil_rate_linear(ModelPoint const& base, StrengthDirection const& a, double recoil,
-                                           double const* moments, Constants const& constants)
+NUSCAN_HD inline double recoil_rate_linear(ModelPoint const& base, StrengthDirection const& a, double recoil, double const* moments,
+                                           Constants const& constants)
 {
     WeakCoupling unit[n_flavours];
     detail::CollectDirection collect{a, base, constants, recoil, moments, unit, 0.0, false};

@@ -16,9 +16,9 @@ struct OscillationParameters
     double sin2_theta12 = 0.318;
     double sin2_theta13 = 0.02200;
     double sin2_theta23 = 0.574;
-    double dm21_ev2 = 7.50e-5;      ///< Delta m^2_21 [eV^2]
-    double dm31_ev2 = 2.55e-3;      ///< Delta m^2_31 [eV^2]
-    double delta_cp = 1.08 * pi;    ///< Dirac phase [rad]
+    double dm21_ev2 = 7.50e-5;   ///< Delta m^2_21 [eV^2]
+    double dm31_ev2 = 2.55e-3;   ///< Delta m^2_31 [eV^2]
+    double delta_cp = 1.08 * pi; ///< Dirac phase [rad]
 
     NUSCAN_HD constexpr double cos2_theta13() const { return 1.0 - sin2_theta13; }
 };

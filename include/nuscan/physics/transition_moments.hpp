@@ -68,9 +68,10 @@ struct TransitionMoments
 /// \param baseline_km   L [km]
 /// \param energy_mev    E [MeV]
 /// \returns mu^2 in mu_B^2
-NUSCAN_HD inline double effective_moment_squared(int flavour, double baseline_km, double energy_mev, TransitionMoments const& moments,
-                                                 MixingMatrix const& mixing, OscillationParameters const& osc,
-                                                 Constants const& constants, bool antineutrino = false)
+NUSCAN_HD inline double effective_moment_squared(int flavour, double baseline_km, double energy_mev,
+                                                 TransitionMoments const& moments, MixingMatrix const& mixing,
+                                                 OscillationParameters const& osc, Constants const& constants,
+                                                 bool antineutrino = false)
 {
     double const cm_per_km = 1e5;
     double const hbar_c_ev_cm = constants.hbar_c / units::kev_per_ev;

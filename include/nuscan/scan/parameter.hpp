@@ -49,8 +49,8 @@ constexpr std::array<CatalogueEntry, N> make_catalogue(InteractionList<Ts...>)
 inline constexpr int n_parameters = detail::count_parameters(Interactions{});
 
 /// All parameters, in the order of the interactions.
-inline constexpr std::array<CatalogueEntry, n_parameters> parameter_catalogue
-    = detail::make_catalogue<std::size_t{n_parameters}>(Interactions{});
+inline constexpr std::array<CatalogueEntry, n_parameters> parameter_catalogue = detail::make_catalogue<std::size_t{n_parameters}>(
+    Interactions{});
 
 /// Index of a parameter in the catalogue, -1 if there is none of that name.
 constexpr int find_parameter(std::string_view name)
@@ -99,9 +99,9 @@ inline ParameterMap resolve_parameter(int parameter, OscillationParameters const
     map.power = entry.info.power;
     map.is_mass = entry.info.role == ParameterRole::mass;
     for (int s = 0; s < n_species; ++s)
-        map.direction.weight[s]
-            = entry.info.factor
-              * (entry.info.weights.constant[s] + oscillation.cos2_theta13() * entry.info.weights.cos2_theta13[s]);
+        map.direction.weight[s] = entry.info.factor
+                                  * (entry.info.weights.constant[s]
+                                     + oscillation.cos2_theta13() * entry.info.weights.cos2_theta13[s]);
     return map;
 }
 

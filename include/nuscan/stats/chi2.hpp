@@ -26,9 +26,10 @@ struct LikelihoodView
     int n_pulls = 0;
     /// Sum of the SM rates over the used bins: scale of the signal.
     double sm_total = 1.0;
-    double const* observed = nullptr;       ///< [n_bins] in the rate unit; 0 for dropped bins
-    double const* base = nullptr;           ///< [n_bins] background at pulls 0
-    double const* weight = nullptr;         ///< [n_bins] 1/sigma_i^2, or of Poisson data 1/max(mu_i, 1) at the SM's best fit; 0 for dropped bins
+    double const* observed = nullptr; ///< [n_bins] in the rate unit; 0 for dropped bins
+    double const* base = nullptr;     ///< [n_bins] background at pulls 0
+    double const* weight
+        = nullptr; ///< [n_bins] 1/sigma_i^2, or of Poisson data 1/max(mu_i, 1) at the SM's best fit; 0 for dropped bins
     double const* pull_templates = nullptr; ///< [n_pulls][stride]
     double const* pull_sigma = nullptr;     ///< [n_pulls]
     double const* used = nullptr;           ///< [n_bins] 1, or 0 for bins without acceptance, which take no part
@@ -269,6 +270,19 @@ NUSCAN_HD inline bool is_closed_form(FitView const& fit)
     return fit.n_pulls == 0;
 }
 
+/// A point without result: every number is NaN.
+NUSCAN_HD inline FitResult failed_fit(PointStatus status, int iterations)
+{
+    FitResult result;
+    result.chi2 = NAN;
+    result.signal_scale = NAN;
+    for (double& pull : result.pulls)
+        pull = NAN;
+    result.status = status;
+    result.iterations = iterations;
+    return result;
+}
+
 /// chi^2 of a bin at prediction mu.
 NUSCAN_HD inline double chi2_bin(LikelihoodView const& data, int i, double prediction)
 {
@@ -283,8 +297,8 @@ NUSCAN_HD inline double chi2_bin(LikelihoodView const& data, int i, double predi
 
 /// chi^2 of one experiment at scale \p scaled_signal * inverse_scale and pulls \p theta [n_pulls], without penalties.
 /// \param per_bin  [n_bins] filled if not null; dropped bins get 0
-NUSCAN_HD inline double chi2_experiment(LikelihoodView const& data, double const* rates, double inverse_scale,
-                                        double scaled_signal, double const* theta, double* per_bin = nullptr)
+NUSCAN_HD inline double chi2_experiment(LikelihoodView const& data, double const* rates, double inverse_scale, double scaled_signal,
+                                        double const* theta, double* per_bin = nullptr)
 {
     double chi2 = 0.0;
     for (int i = 0; i < data.n_bins; ++i)
@@ -326,11 +340,7 @@ NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates,
             total += data.used[i] * std::fabs(signal[i]);
         double const ratio = total / data.sm_total;
         if (!std::isfinite(ratio))
-        {
-            result.status = PointStatus::not_finite;
-            result.chi2 = NAN;
-            return result;
-        }
+            return detail::failed_fit(PointStatus::not_finite, result.iterations);
         scale = ratio > scale ? ratio : scale;
         signal += data.stride;
     }
@@ -376,11 +386,7 @@ NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates,
             converged = decrement_squared < detail::newton_tolerance;
         }
         if (!converged)
-        {
-            result.status = PointStatus::not_converged;
-            result.chi2 = NAN;
-            return result;
-        }
+            return detail::failed_fit(PointStatus::not_converged, result.iterations);
     }
 
     result.signal_scale = x[signal_index] * inverse_scale;
@@ -405,10 +411,7 @@ NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates,
     double const reduced = beta / fit.signal_sigma;
     result.chi2 = chi2 + (fit.fix_pulls ? 0.0 : reduced * reduced);
     if (!std::isfinite(result.chi2))
-    {
-        result.status = PointStatus::not_finite;
-        result.chi2 = NAN;
-    }
+        return detail::failed_fit(PointStatus::not_finite, result.iterations);
     return result;
 }
 

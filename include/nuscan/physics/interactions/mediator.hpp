@@ -33,8 +33,16 @@ NUSCAN_HD constexpr double mediator_norm(double recoil, double mass, Constants c
 /// amplitude, y^2 = g^4 for an incoherent term.
 constexpr ParameterInfo mediator_coupling(char const* name, char const* label, char const* description, int power)
 {
-    return {name, "1", label, description, ParameterRole::coupling, ParameterBound::non_negative, ParameterGroup::none, power,
-            1.0, species_weights::all_flavours};
+    return {name,
+            "1",
+            label,
+            description,
+            ParameterRole::coupling,
+            ParameterBound::non_negative,
+            ParameterGroup::none,
+            power,
+            1.0,
+            species_weights::all_flavours};
 }
 
 /// Entry of a mediator mass m_X.

@@ -15,10 +15,10 @@ struct Millicharge
     static constexpr char const* name = "millicharge";
     static constexpr Channel channel = Channel::vector;
     static constexpr ParameterInfo parameters[] = {
-        {"q_e", "e", R"(q_{\nu_e})", "millicharge of nu_e", ParameterRole::coupling, ParameterBound::none, ParameterGroup::none,
-         1, 1.0, species_weights::e},
-        {"q_mu", "e", R"(q_{\nu_\mu})", "millicharge of nu_mu", ParameterRole::coupling, ParameterBound::none,
-         ParameterGroup::none, 1, 1.0, species_weights::mu},
+        {"q_e", "e", R"(q_{\nu_e})", "millicharge of nu_e", ParameterRole::coupling, ParameterBound::none, ParameterGroup::none, 1,
+         1.0, species_weights::e},
+        {"q_mu", "e", R"(q_{\nu_\mu})", "millicharge of nu_mu", ParameterRole::coupling, ParameterBound::none, ParameterGroup::none,
+         1, 1.0, species_weights::mu},
         {"q_tau", "e", R"(q_{\nu_\tau})", "millicharge of nu_tau", ParameterRole::coupling, ParameterBound::none,
          ParameterGroup::none, 1, 1.0, species_weights::tau},
     };

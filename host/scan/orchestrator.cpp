@@ -265,10 +265,11 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     if (!configuration.path.empty() && std::filesystem::equivalent(configuration.path, options.output, ignored))
         throw InputError(fmt::format("{}: output and grid file are the same file; name another output", options.output.string()));
     check_output_folder(options.output);
+    auto const journal_path = sibling(options.output, ".journal");
     auto const partial = sibling(options.output, ".partial");
-    if (std::filesystem::exists(partial) && !std::filesystem::is_regular_file(partial))
-        throw InputError(
-            fmt::format("{}: is no file, but the output is written there first; choose another output", partial.string()));
+    for (auto const& path : {journal_path, partial})
+        if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
+            throw InputError(fmt::format("{}: is no file, but the scan writes there first; choose another output", path.string()));
 
     std::string const canonical = canonical_form(configuration);
     std::string const hash = sha256(canonical);
@@ -300,7 +301,6 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         return result;
     }
 
-    auto const journal_path = sibling(options.output, ".journal");
     std::uint64_t already = 0;
     if (std::filesystem::exists(journal_path) && !options.restart)
         already = std::filesystem::file_size(journal_path);

@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <memory>
+#include <new>
+
+#include "host/backends/lanes/lane_kernels.hpp"
 
 namespace nuscan
 {
@@ -17,12 +21,49 @@ constexpr std::int64_t tile_size = 256;
 /// Templates kept in memory; a grid of more mass combinations is worked off in blocks.
 constexpr std::size_t template_budget = std::size_t{512} << 20;
 
+/// Numbers of bins of all experiments, without padding.
+std::size_t count_bins(ProblemView const& view)
+{
+    std::size_t bins = 0;
+    for (int e = 0; e < view.n_experiments; ++e)
+        bins += static_cast<std::size_t>(view.response[e].n_bins);
+    return bins;
+}
+
+/// Memory of one thread for a tile.
+class Tile
+{
+public:
+    explicit Tile(ProblemView const& view)
+        : monomials(static_cast<std::size_t>(view.layout.n_monomials) * tile_size)
+        , blocks(tile_size)
+        , rates(static_cast<std::size_t>(view.layout.n_slots))
+        , workspace_(::operator new (workspace_bytes(view.layout), std::align_val_t{workspace_alignment}))
+    {
+    }
+
+    void* workspace() const { return workspace_.get(); }
+
+    std::vector<double> monomials; ///< [n_monomials][tile_size]
+    std::vector<double const*> blocks;
+    std::vector<double> rates; ///< [points][n_slots], one point unless the route is direct
+
+private:
+    struct Free
+    {
+        void operator()(void* memory) const { ::operator delete (memory, std::align_val_t{workspace_alignment}); }
+    };
+    std::unique_ptr<void, Free> workspace_;
+};
+
 class CpuBackend : public Backend
 {
 public:
     CpuBackend(std::shared_ptr<Problem const> problem, Route route, int threads)
         : problem_(std::move(problem))
         , view_(problem_->view())
+        , kernels_(choose_lane_kernels())
+        , n_bins_(count_bins(view_))
         , direct_(route == Route::direct)
         , threads_(threads > 0 ? threads : omp_get_max_threads())
     {
@@ -37,12 +78,12 @@ public:
             evaluate_block(range, range, outputs, {});
             return;
         }
-        auto const bytes = static_cast<std::size_t>(template_stride(view_)) * sizeof(double);
-        auto const capacity = std::max<std::int64_t>(1, static_cast<std::int64_t>(template_budget / bytes));
+        auto const size = static_cast<std::int64_t>(view_.layout.size());
+        auto const capacity = std::max<std::int64_t>(1, static_cast<std::int64_t>(template_budget / sizeof(double)) / size);
         if (view_.n_mass_combinations <= capacity)
         {
             std::vector<std::int64_t> const combinations = combinations_of(range);
-            bank_.resize(static_cast<std::size_t>(view_.n_mass_combinations * template_stride(view_)));
+            bank_.resize(static_cast<std::size_t>(view_.n_mass_combinations * size));
             ready_.resize(static_cast<std::size_t>(view_.n_mass_combinations), 0);
             std::vector<std::int64_t> missing;
             for (std::int64_t const c : combinations)
@@ -58,7 +99,7 @@ public:
         {
             IndexRange const block{begin, std::min(begin + capacity, range.end)};
             std::vector<std::int64_t> const combinations = combinations_of(block);
-            bank_.resize(combinations.size() * static_cast<std::size_t>(template_stride(view_)));
+            bank_.resize(combinations.size() * static_cast<std::size_t>(size));
             fold(combinations, [](std::size_t slot, std::int64_t) { return static_cast<std::int64_t>(slot); });
             evaluate_block(block, range, outputs, combinations);
         }
@@ -99,7 +140,7 @@ private:
         {
             auto const index = static_cast<std::size_t>(i);
             auto const slot = slot_of(index, combinations[index]);
-            fold_combination(view_, combinations[index], bank_.data() + slot * template_stride(view_));
+            fold_combination(view_, combinations[index], bank_.data() + slot * view_.layout.size());
         }
     }
 
@@ -109,69 +150,147 @@ private:
                         std::vector<std::int64_t> const& combinations) const
     {
         auto const tiles = (block.size() + tile_size - 1) / tile_size;
-        auto const stride = static_cast<std::size_t>(view_.rate_stride);
 #pragma omp parallel num_threads(threads_)
         {
-            std::vector<double> rates(stride);
+            Tile tile(view_);
 #pragma omp for schedule(dynamic, 1)
-            for (std::int64_t tile = 0; tile < tiles; ++tile)
+            for (std::int64_t t = 0; t < tiles; ++t)
             {
-                std::int64_t const begin = block.begin + tile * tile_size;
-                std::int64_t const end = std::min(begin + tile_size, block.end);
-                std::int64_t node[max_axes];
-                view_.grid.nodes(begin, node);
-                for (std::int64_t index = begin; index < end; ++index, view_.grid.advance(node))
-                    evaluate_point(node, static_cast<std::size_t>(index - range.begin), outputs, combinations, rates.data());
+                std::int64_t const begin = block.begin + t * tile_size;
+                IndexRange const points{begin, std::min(begin + tile_size, block.end)};
+                PointOutputs const part = part_of(outputs, points.begin - range.begin);
+                if (direct_)
+                    evaluate_direct(points, part, tile);
+                else
+                    evaluate_factored(points, part, combinations, tile);
             }
         }
     }
 
-    void evaluate_point(std::int64_t const* node, std::size_t slot, PointOutputs const& outputs,
-                        std::vector<std::int64_t> const& combinations, double* rates) const
+    /// Outputs from point \p offset on.
+    PointOutputs part_of(PointOutputs const& outputs, std::int64_t offset) const
     {
-        auto status = PointStatus::ok;
-        if (direct_)
+        PointOutputs part = outputs;
+        part.chi2 += offset;
+        part.status += offset;
+        if (part.pulls != nullptr)
+            part.pulls += offset * (1 + view_.fit.n_pulls);
+        if (part.rates != nullptr)
+            part.rates += offset * static_cast<std::int64_t>(n_bins_);
+        return part;
+    }
+
+    LaneOutputs lane_outputs(PointOutputs const& outputs, std::ptrdiff_t first) const
+    {
+        return {outputs.chi2 + first, outputs.status + first,
+                outputs.pulls == nullptr ? nullptr : outputs.pulls + first * (1 + view_.fit.n_pulls)};
+    }
+
+    void evaluate_direct(IndexRange points, PointOutputs const& outputs, Tile& tile) const
+    {
+        auto const stride = static_cast<std::size_t>(view_.layout.n_slots);
+        tile.rates.resize(stride * tile_size);
+        RateBatch batch;
+        batch.fit = &view_.fit;
+        batch.n_points = static_cast<int>(points.size());
+        batch.rates = tile.rates.data();
+        batch.workspace = tile.workspace();
+        batch.outputs = lane_outputs(outputs, 0);
+        std::int64_t node[max_axes];
+        view_.grid.nodes(points.begin, node);
+        for (std::size_t i = 0; i < static_cast<std::size_t>(points.size()); ++i, view_.grid.advance(node))
+        {
+            double* const rates = tile.rates.data() + i * stride;
             point_rates_direct(view_, node, rates);
-        else
-        {
-            std::int64_t bank_slot = mass_combination(view_, node);
-            if (!combinations.empty())
-                bank_slot = std::lower_bound(combinations.begin(), combinations.end(), bank_slot) - combinations.begin();
-            if (!point_rates_factored(view_, node, bank_.data() + bank_slot * template_stride(view_), rates))
-            {
-                point_rates_direct(view_, node, rates);
-                status = PointStatus::ok_direct;
-            }
+            copy_rates(rates, outputs, i);
         }
-        FitResult const result = profile_chi2(view_.fit, rates);
-        if (result.status != PointStatus::ok)
-            status = result.status;
-        outputs.chi2[slot] = result.chi2;
-        outputs.status[slot] = static_cast<std::uint8_t>(status);
-        if (outputs.pulls != nullptr)
+        kernels_.from_rates(batch);
+    }
+
+    void evaluate_factored(IndexRange points, PointOutputs const& outputs, std::vector<std::int64_t> const& combinations,
+                           Tile& tile) const
+    {
+        auto const n = static_cast<std::size_t>(points.size());
+        std::int64_t node[max_axes];
+        view_.grid.nodes(points.begin, node);
+        double monomials[max_monomials];
+        for (std::size_t i = 0; i < n; ++i, view_.grid.advance(node))
         {
-            auto const n_pulls = static_cast<std::size_t>(view_.fit.n_pulls);
-            double* const pulls = outputs.pulls + slot * (1 + n_pulls);
-            pulls[0] = result.signal_scale - 1.0;
-            std::copy_n(result.pulls, n_pulls, pulls + 1);
+            tile.blocks[i] = bank_.data() + bank_slot(node, combinations) * view_.layout.size();
+            point_monomials(view_, node, monomials);
+            for (std::size_t m = 0; m < static_cast<std::size_t>(view_.layout.n_monomials); ++m)
+                tile.monomials[m * tile_size + i] = monomials[m];
         }
-        if (outputs.rates != nullptr)
+        FactoredBatch batch;
+        batch.fit = &view_.fit;
+        batch.layout = &view_.layout;
+        batch.n_points = static_cast<int>(n);
+        batch.stride = static_cast<int>(tile_size);
+        batch.monomials = tile.monomials.data();
+        batch.blocks = tile.blocks.data();
+        batch.workspace = tile.workspace();
+        batch.outputs = lane_outputs(outputs, 0);
+        kernels_.factored(batch);
+
+        double* const rates = tile.rates.data();
+        for (std::size_t i = 0; i < n; ++i)
         {
-            double* out = outputs.rates;
-            std::size_t bins = 0;
-            for (int e = 0; e < view_.fit.n_experiments; ++e)
-                bins += static_cast<std::size_t>(view_.response[e].n_bins);
-            out += slot * bins;
-            for (int e = 0; e < view_.fit.n_experiments; ++e)
+            bool const cancels = outputs.status[i] == wants_direct_route;
+            if (cancels)
             {
-                out = std::copy_n(rates, view_.response[e].n_bins, out);
-                rates += view_.response[e].stride;
+                std::int64_t own_node[max_axes];
+                view_.grid.nodes(points.begin + static_cast<std::int64_t>(i), own_node);
+                point_rates_direct(view_, own_node, rates);
+                RateBatch single;
+                single.fit = &view_.fit;
+                single.n_points = 1;
+                single.rates = rates;
+                single.workspace = tile.workspace();
+                single.outputs = lane_outputs(outputs, static_cast<std::ptrdiff_t>(i));
+                kernels_.from_rates(single);
+                if (outputs.status[i] == static_cast<std::uint8_t>(PointStatus::ok))
+                    outputs.status[i] = static_cast<std::uint8_t>(PointStatus::ok_direct);
             }
+            if (outputs.rates == nullptr)
+                continue;
+            if (!cancels)
+                for (int slot = 0; slot < view_.layout.n_slots; ++slot)
+                {
+                    double sum = 0.0;
+                    for (int m = 0; m < view_.layout.n_monomials; ++m)
+                        sum += tile.monomials[static_cast<std::size_t>(m) * tile_size + i]
+                               * tile.blocks[i][view_.layout.rate(m, slot)];
+                    rates[slot] = sum;
+                }
+            copy_rates(rates, outputs, i);
+        }
+    }
+
+    std::int64_t bank_slot(std::int64_t const* node, std::vector<std::int64_t> const& combinations) const
+    {
+        std::int64_t const combination = mass_combination(view_, node);
+        if (combinations.empty())
+            return combination;
+        return std::lower_bound(combinations.begin(), combinations.end(), combination) - combinations.begin();
+    }
+
+    /// Rates of point \p i of the outputs, without the padding.
+    void copy_rates(double const* rates, PointOutputs const& outputs, std::size_t i) const
+    {
+        if (outputs.rates == nullptr)
+            return;
+        double* out = outputs.rates + i * n_bins_;
+        for (int e = 0; e < view_.n_experiments; ++e)
+        {
+            out = std::copy_n(rates, view_.response[e].n_bins, out);
+            rates += view_.response[e].stride;
         }
     }
 
     std::shared_ptr<Problem const> problem_;
     ProblemView view_;
+    LaneKernels const& kernels_;
+    std::size_t n_bins_;
     bool direct_;
     int threads_;
     std::vector<double> bank_;
@@ -187,9 +306,9 @@ std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Problem const> problem
 
 PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, bool fix_pulls)
 {
-    auto const stride = static_cast<std::size_t>(prepared.rate_stride());
-    std::vector<double> rates(stride);
-    std::vector<double> bins(stride);
+    FitData const data = prepared.fit(fix_pulls);
+    FitView const fit = data.view();
+    std::vector<double> rates(static_cast<std::size_t>(fit.n_slots));
     ModelPoint const point = model_point(parameter_values(fixed), prepared.inputs().oscillation);
     double* next = rates.data();
     for (auto const& experiment : prepared.experiments())
@@ -199,48 +318,57 @@ PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& 
         next += response.stride;
     }
     PointEvaluation evaluation;
-    FitView const fit = prepared.fit(fix_pulls);
-    evaluation.fit = profile_chi2(fit, rates.data(), bins.data());
-    if (evaluation.fit.status != PointStatus::ok)
-        std::fill(bins.begin(), bins.end(), NAN);
+    evaluation.fit = profile_chi2(fit, rates.data());
     evaluation.pulls.push_back(evaluation.fit.signal_scale - 1.0);
     evaluation.pulls.insert(evaluation.pulls.end(), evaluation.fit.pulls, evaluation.fit.pulls + fit.n_pulls);
-    std::ptrdiff_t offset = 0;
+    double const* own_rates = rates.data();
+    double const* own_pulls = evaluation.fit.pulls;
     for (auto const& experiment : prepared.experiments())
     {
-        auto const response = experiment.response();
-        evaluation.rates.emplace_back(rates.begin() + offset, rates.begin() + offset + response.n_bins);
-        evaluation.chi2_bins.emplace_back(bins.begin() + offset, bins.begin() + offset + response.n_bins);
-        offset += response.stride;
+        LikelihoodView const likelihood = experiment.likelihood();
+        std::vector<double> bins(static_cast<std::size_t>(likelihood.n_bins), NAN);
+        if (evaluation.fit.status == PointStatus::ok)
+            chi2_per_bin(likelihood, own_rates, evaluation.fit.signal_scale, own_pulls, bins.data());
+        evaluation.rates.emplace_back(own_rates, own_rates + likelihood.n_bins);
+        evaluation.chi2_bins.push_back(std::move(bins));
+        own_rates += likelihood.stride;
+        own_pulls += likelihood.n_pulls;
     }
     return evaluation;
 }
 
 Chi2Line::Chi2Line(std::shared_ptr<Prepared const> prepared, int parameter, FixedParameters const& fixed, Route route,
                    bool fix_pulls)
-    : prepared_(prepared)
-    , map_(resolve_parameter(parameter, prepared->inputs().oscillation))
-    , direct_(route == Route::direct || map_.is_mass)
 {
     FixedParameters others = fixed;
     others.erase(parameter);
     // The line is a list of one point whose value is replaced at every call.
-    Problem const problem(prepared, {parameter}, {{1.0}}, others, fix_pulls);
-    view_ = problem.view();
+    problem_ = std::make_shared<Problem const>(std::move(prepared), std::vector<int>{parameter},
+                                               std::vector<std::vector<double>>{{1.0}}, others, fix_pulls);
+    auto const& view = problem_->view();
+    direct_ = route == Route::direct || view.axis_map[0].is_mass;
     if (!direct_)
     {
-        templates_.resize(static_cast<std::size_t>(template_stride(view_)));
-        fold_combination(view_, 0, templates_.data());
+        templates_.resize(static_cast<std::size_t>(view.layout.size()));
+        fold_combination(view, 0, templates_.data());
     }
 }
 
 double Chi2Line::operator()(double value) const
 {
-    ProblemView view = view_;
+    ProblemView view = problem_->view();
     view.grid.values[0] = &value;
     std::int64_t const node[max_axes] = {};
-    std::vector<double> rates(static_cast<std::size_t>(view.rate_stride));
-    if (direct_ || !point_rates_factored(view, node, templates_.data(), rates.data()))
+    std::vector<double> rates(static_cast<std::size_t>(view.layout.n_slots));
+    bool accurate = false;
+    if (!direct_)
+    {
+        double monomials[max_monomials];
+        point_monomials(view, node, monomials);
+        auto const block = [this](int index) { return templates_[static_cast<std::size_t>(index)]; };
+        accurate = store_rates<-1>(view.layout, block, monomials, rates.data());
+    }
+    if (!accurate)
         point_rates_direct(view, node, rates.data());
     return profile_chi2(view.fit, rates.data()).chi2;
 }

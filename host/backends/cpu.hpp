@@ -34,10 +34,8 @@ public:
     double operator()(double value) const;
 
 private:
-    std::shared_ptr<Prepared const> prepared_;
-    ProblemView view_;
-    ParameterMap map_;
-    bool direct_;
+    std::shared_ptr<Problem const> problem_;
+    bool direct_ = false;
     std::vector<double> templates_;
 };
 

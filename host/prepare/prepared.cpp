@@ -289,12 +289,8 @@ void PreparedExperiment::build_likelihood(Constants const& constants)
     if (definition_.statistic == Statistic::poisson)
     {
         // Weights of the fit's starting point: from the SM's best fit, found with weights from the data.
-        FitView fit;
-        fit.n_experiments = 1;
-        fit.n_pulls = static_cast<int>(definition_.pulls.size());
-        fit.signal_sigma = definition_.signal_pull.sigma;
-        fit.experiment[0] = likelihood();
-        FitResult const best = profile_chi2(fit, sm_signal_.data());
+        FitData const fit({likelihood()}, definition_.signal_pull.sigma);
+        FitResult const best = profile_chi2(fit.view(), sm_signal_.data());
         for (std::size_t i = 0; i < n_bins; ++i)
         {
             double prediction = base_[i] + best.signal_scale * sm_signal_[i];
@@ -354,26 +350,12 @@ Prepared::Prepared(Inputs inputs, int refinement)
 
 Prepared::~Prepared() = default;
 
-FitView Prepared::fit(bool fix_pulls) const
+FitData Prepared::fit(bool fix_pulls) const
 {
-    FitView fit;
-    fit.n_experiments = static_cast<int>(experiments_.size());
-    fit.fix_pulls = fix_pulls;
-    fit.signal_sigma = inputs_.experiments.front().signal_pull.sigma;
-    for (std::size_t e = 0; e < experiments_.size(); ++e)
-    {
-        fit.experiment[e] = experiments_[e].likelihood();
-        fit.n_pulls += fit.experiment[e].n_pulls;
-    }
-    return fit;
-}
-
-int Prepared::rate_stride() const
-{
-    int stride = 0;
+    std::vector<LikelihoodView> likelihoods;
     for (auto const& experiment : experiments_)
-        stride += experiment.likelihood().stride;
-    return stride;
+        likelihoods.push_back(experiment.likelihood());
+    return {likelihoods, inputs_.experiments.front().signal_pull.sigma, fix_pulls};
 }
 
 std::vector<std::string> Prepared::pull_names() const

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/inputs/inputs.hpp"
+#include "host/prepare/fit_data.hpp"
 #include "nuscan/detector/experiment.hpp"
 #include "nuscan/stats/chi2.hpp"
 
@@ -71,10 +72,8 @@ public:
     Inputs const& inputs() const { return inputs_; }
     std::vector<PreparedExperiment> const& experiments() const { return experiments_; }
     SolarMoments const& moments() const { return *moments_; }
-    FitView fit(bool fix_pulls = false) const;
+    FitData fit(bool fix_pulls = false) const;
 
-    /// Sum of the strides: length of a rate vector over all experiments.
-    int rate_stride() const;
     /// Names of the pulls: the flux pull, then each experiment's own (prefixed by the experiment where names repeat).
     std::vector<std::string> pull_names() const;
 

@@ -190,8 +190,10 @@ void Problem::build(std::vector<int> const& parameters, bool fix_pulls)
         }
     }
     view.basis = make_monomial_basis(directions, n_variables);
-    view.fit = prepared_->fit(fix_pulls);
-    view.rate_stride = prepared_->rate_stride();
+    fit_ = std::make_unique<FitData>(prepared_->fit(fix_pulls));
+    view.fit = fit_->view();
+    view.layout = {view.basis.n_monomials, view.fit.n_slots, view.fit.n_pulls};
+    view.n_experiments = static_cast<int>(prepared_->experiments().size());
     for (std::size_t e = 0; e < prepared_->experiments().size(); ++e)
         view.response[e] = prepared_->experiments()[e].response();
 }

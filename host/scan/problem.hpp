@@ -70,6 +70,7 @@ private:
     std::vector<int> parameters_;
     std::vector<std::vector<double>> values_;
     FixedParameters fixed_;
+    std::unique_ptr<FitData const> fit_;
     ProblemView view_;
 };
 

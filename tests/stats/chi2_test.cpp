@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "host/prepare/fit_data.hpp"
 #include "host/prepare/prepared.hpp"
 #include "tests/support/tolerance.hpp"
 
@@ -49,14 +50,14 @@ Toy poisson_toy(std::vector<double> observed, std::vector<double> base, std::vec
     return toy;
 }
 
-FitView fit_of(LikelihoodView const& likelihood, double signal_sigma)
+FitData fit_of(LikelihoodView const& likelihood, double signal_sigma, bool fix_pulls = false)
 {
-    FitView fit;
-    fit.n_experiments = 1;
-    fit.n_pulls = likelihood.n_pulls;
-    fit.signal_sigma = signal_sigma;
-    fit.experiment[0] = likelihood;
-    return fit;
+    return {{likelihood}, signal_sigma, fix_pulls};
+}
+
+FitResult profiled(FitData const& fit, double const* rates)
+{
+    return profile_chi2(fit.view(), rates);
 }
 
 /// chi^2 written out, as a function of s and one pull.
@@ -76,7 +77,7 @@ TEST(ProfiledChi2, IsZeroAtThePrediction)
 {
     auto const toy = poisson_toy({4, 7, 0}, {1, 2, 0});
     std::vector<double> const rates{3, 5, 0};
-    auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, 8.0), 0.1), rates.data());
+    auto const result = profiled(fit_of(toy.view(Statistic::poisson, 8.0), 0.1), rates.data());
     EXPECT_EQ(result.status, PointStatus::ok);
     EXPECT_NEAR(result.chi2, 0.0, tolerance::rounding);
     EXPECT_NEAR(result.signal_scale, 1.0, tolerance::rounding);
@@ -93,7 +94,7 @@ TEST(ProfiledChi2, OneBinByHand)
     double const qc = r * b - n * r - w * b;
     double const s = (-qb + std::sqrt(qb * qb - 4.0 * qa * qc)) / (2.0 * qa);
     auto const toy = poisson_toy({n}, {b});
-    auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, r), sigma), &r);
+    auto const result = profiled(fit_of(toy.view(Statistic::poisson, r), sigma), &r);
     EXPECT_NEAR(result.signal_scale, s, 1e-7); // the minimum is flat: chi^2 below is what counts
     double const mu = b + s * r;
     EXPECT_NEAR(result.chi2, 2.0 * (mu - n + n * std::log(n / mu)) + std::pow((s - 1.0) / sigma, 2), tolerance::rounding);
@@ -116,7 +117,7 @@ TEST(ProfiledChi2, IsTheMinimumOfTheWrittenOutFunction)
         double const signal_sigma = 0.07;
         double const pull_sigma = 1.0;
         auto const toy = poisson_toy(n, b, {d}, {pull_sigma});
-        auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, 10.0), signal_sigma), r.data());
+        auto const result = profiled(fit_of(toy.view(Statistic::poisson, 10.0), signal_sigma), r.data());
         ASSERT_EQ(result.status, PointStatus::ok);
         double const s = result.signal_scale;
         double const theta = result.pulls[0];
@@ -143,7 +144,7 @@ TEST(ProfiledChi2, HugeRatesProfileTheSignalAway)
     for (double const size : {1e3, 1e10, 1e20, 1e100, 1e290})
     {
         std::vector<double> const rates{1e-3 * size, size};
-        auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, 1.0), sigma), rates.data());
+        auto const result = profiled(fit_of(toy.view(Statistic::poisson, 1.0), sigma), rates.data());
         EXPECT_EQ(result.status, PointStatus::ok);
         EXPECT_EQ(result.signal_scale, 0.0);
         EXPECT_TRUE(chi2_agrees(result.chi2, background + 1.0 / (sigma * sigma), tolerance::rounding));
@@ -158,7 +159,7 @@ TEST(ProfiledChi2, HugeRatesThatTheDataWantKeepTheirDigits)
     for (double const size : {1e4, 1e12, 1e20})
     {
         std::vector<double> const rates{2.0 * size, size};
-        auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, 1.0), sigma), rates.data());
+        auto const result = profiled(fit_of(toy.view(Statistic::poisson, 1.0), sigma), rates.data());
         EXPECT_EQ(result.status, PointStatus::ok);
         EXPECT_TRUE(is_close(result.signal_scale * size, 10.0, 112.0 / size + 1e-6)); // 2/(sigma^2 size) over chi2'' = 0.367
         EXPECT_TRUE(chi2_agrees(result.chi2, 1.0 / (sigma * sigma), 1e-2 * 1e4 / size + tolerance::rounding));
@@ -170,8 +171,7 @@ TEST(ProfiledChi2, PullsAreUnboundedWhereBinsWithDataStayPositive)
     // An empty bin under a template wants it gone: theta below -1 is allowed where the bin has no data.
     auto const toy = poisson_toy({0, 5}, {8, 5}, {{8, 0}}, {10.0});
     double const rate[2] = {0.0, 0.0};
-    auto fit = fit_of(toy.view(Statistic::poisson, 1.0), 0.07);
-    auto const result = profile_chi2(fit, rate);
+    auto const result = profiled(fit_of(toy.view(Statistic::poisson, 1.0), 0.07), rate);
     EXPECT_EQ(result.status, PointStatus::ok);
     EXPECT_LT(result.pulls[0], -1.0);
     EXPECT_TRUE(is_close(result.pulls[0], -8.0 * 100.0, tolerance::summation)); // 2 x 8 theta + theta^2/100 at its minimum
@@ -194,11 +194,11 @@ TEST(ProfiledChi2, GaussianClosedFormHasTwoBranches)
         numerator += toy.weight[i] * up[i] * (toy.observed[i] - toy.base[i]);
         denominator += toy.weight[i] * up[i] * up[i];
     }
-    auto const inside = profile_chi2(fit, up.data());
+    auto const inside = profiled(fit, up.data());
     EXPECT_NEAR(inside.signal_scale, numerator / denominator, tolerance::rounding);
     // A huge signal where the data want less: s = 0 exactly.
     std::vector<double> const down{0.0, 1e9, 1e9};
-    auto const clipped = profile_chi2(fit, down.data());
+    auto const clipped = profiled(fit, down.data());
     EXPECT_EQ(clipped.signal_scale, 0.0);
     double expected = 1.0 / (sigma * sigma);
     for (std::size_t i = 0; i < 3; ++i)
@@ -210,13 +210,10 @@ TEST(ProfiledChi2, SharedFluxPullIsCountedOnce)
 {
     auto const toy = poisson_toy({12, 9}, {5, 5});
     std::vector<double> const rates{4, 4, 4, 4};
-    FitView both = fit_of(toy.view(Statistic::poisson, 8.0), 0.07);
-    both.n_experiments = 2;
-    both.experiment[1] = both.experiment[0];
-    auto const joint = profile_chi2(both, rates.data());
+    auto const data = toy.view(Statistic::poisson, 8.0);
+    auto const joint = profiled(FitData({data, data}, 0.07), rates.data());
     // Twice the data with one penalty: the same as one experiment with a penalty half as strong, times two.
-    FitView single = fit_of(toy.view(Statistic::poisson, 8.0), 0.07 * std::sqrt(2.0));
-    auto const half = profile_chi2(single, rates.data());
+    auto const half = profiled(fit_of(data, 0.07 * std::sqrt(2.0)), rates.data());
     EXPECT_TRUE(chi2_agrees(joint.chi2, 2.0 * half.chi2, tolerance::summation));
     EXPECT_NEAR(joint.signal_scale, half.signal_scale, 1e-8);
 }
@@ -227,8 +224,10 @@ TEST(ProfiledChi2, DroppedBinsTakeNoPart)
     toy.used[1] = 0.0;
     toy.weight[1] = 0.0;
     std::vector<double> const rates{3, 50};
+    auto const data = toy.view(Statistic::poisson, 3.0);
+    auto const result = profiled(fit_of(data, 0.1), rates.data());
     std::vector<double> bins(2, -1.0);
-    auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, 3.0), 0.1), rates.data(), bins.data());
+    chi2_per_bin(data, rates.data(), result.signal_scale, result.pulls, bins.data());
     EXPECT_NEAR(result.chi2, 0.0, tolerance::rounding);
     EXPECT_EQ(bins[1], 0.0);
 }
@@ -237,9 +236,7 @@ TEST(ProfiledChi2, FixedPullsLeaveTheBareFunction)
 {
     auto const toy = poisson_toy({4, 9}, {1, 2}, {{1, 1}}, {0.3});
     std::vector<double> const rates{2, 3};
-    auto fit = fit_of(toy.view(Statistic::poisson, 5.0), 0.1);
-    fit.fix_pulls = true;
-    auto const result = profile_chi2(fit, rates.data());
+    auto const result = profiled(fit_of(toy.view(Statistic::poisson, 5.0), 0.1, true), rates.data());
     EXPECT_EQ(result.signal_scale, 1.0);
     EXPECT_EQ(result.pulls[0], 0.0);
     EXPECT_TRUE(chi2_agrees(result.chi2, 2.0 * (3 - 4 + 4 * std::log(4.0 / 3)) + 2.0 * (5 - 9 + 9 * std::log(9.0 / 5)),
@@ -251,7 +248,7 @@ TEST(ProfiledChi2, NotFiniteRatesEndInAStatus)
     auto const toy = poisson_toy({4}, {1});
     for (double const bad : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
     {
-        auto const result = profile_chi2(fit_of(toy.view(Statistic::poisson, 1.0), 0.1), &bad);
+        auto const result = profiled(fit_of(toy.view(Statistic::poisson, 1.0), 0.1), &bad);
         EXPECT_EQ(result.status, PointStatus::not_finite);
         EXPECT_TRUE(std::isnan(result.chi2));
     }
@@ -272,17 +269,79 @@ TEST(ProfiledChi2, ManyPullsConverge)
             pull.push_back(uniform(generator));
     }
     auto const toy = poisson_toy(n, b, pulls, std::vector<double>(6, 0.5));
-    auto const fit = fit_of(toy.view(Statistic::poisson, 10.0), 0.07);
-    auto const result = profile_chi2(fit, r.data());
+    auto const result = profiled(fit_of(toy.view(Statistic::poisson, 10.0), 0.07), r.data());
     EXPECT_EQ(result.status, PointStatus::ok);
-    // The gradient vanishes at the minimum.
-    double x[detail::max_unknowns] = {};
-    std::copy_n(result.pulls, 6, x);
-    x[6] = result.signal_scale;
-    detail::NewtonSystem system;
-    detail::build_system(fit, r.data(), 1.0, x, false, system);
-    for (int a = 0; a < system.n; ++a)
-        EXPECT_NEAR(system.gradient[a], 0.0, 1e-6); // decrement below 1e-8 before the last full step
+    // The gradient of chi^2/2, written out, vanishes at the minimum.
+    double slope[7] = {};
+    for (std::size_t i = 0; i < n.size(); ++i)
+    {
+        double mu = b[i] + result.signal_scale * r[i];
+        for (std::size_t p = 0; p < 6; ++p)
+            mu += result.pulls[p] * pulls[p][i];
+        for (std::size_t p = 0; p < 6; ++p)
+            slope[p] += (1.0 - n[i] / mu) * pulls[p][i];
+        slope[6] += (1.0 - n[i] / mu) * r[i];
+    }
+    for (std::size_t p = 0; p < 6; ++p)
+        slope[p] += result.pulls[p] / (0.5 * 0.5);
+    slope[6] += (result.signal_scale - 1.0) / (0.07 * 0.07);
+    for (double const component : slope)
+        EXPECT_NEAR(component, 0.0, 1e-6); // decrement below 1e-6 after the last full step
+}
+
+TEST(ProfiledChi2, GaussianDataWithPulls)
+{
+    // Normal equations of mu = b + s r + theta t with both penalties, solved by hand for two unknowns.
+    Toy toy;
+    toy.observed = {5, 2, 3, 6};
+    toy.base = {4, 3, 3.5, 4};
+    toy.weight = {4, 1, 2, 0.5};
+    toy.used = {1, 1, 1, 1};
+    toy.templates = {1, 0.5, 0, 2};
+    toy.sigma = {0.4};
+    double const sigma = 0.2;
+    std::vector<double> const r{0.8, 0.2, 0.5, 0.1};
+    double tt = 1.0 / (0.4 * 0.4), ts = 0.0, ss = 1.0 / (sigma * sigma), gt = 0.0, gs = ss;
+    for (std::size_t i = 0; i < 4; ++i)
+    {
+        double const excess = toy.observed[i] - toy.base[i];
+        tt += toy.weight[i] * toy.templates[i] * toy.templates[i];
+        ts += toy.weight[i] * toy.templates[i] * r[i];
+        ss += toy.weight[i] * r[i] * r[i];
+        gt += toy.weight[i] * toy.templates[i] * excess;
+        gs += toy.weight[i] * r[i] * excess;
+    }
+    double const s = (gs * tt - gt * ts) / (ss * tt - ts * ts);
+    double const theta = (gt * ss - gs * ts) / (ss * tt - ts * ts);
+    auto const result = profiled(fit_of(toy.view(Statistic::gaussian, 1.6), sigma), r.data());
+    EXPECT_NEAR(result.signal_scale, s, tolerance::rounding);
+    EXPECT_NEAR(result.pulls[0], theta, tolerance::rounding);
+    double chi2 = std::pow((s - 1.0) / sigma, 2) + std::pow(theta / 0.4, 2);
+    for (std::size_t i = 0; i < 4; ++i)
+        chi2 += toy.weight[i] * std::pow(toy.base[i] + s * r[i] + theta * toy.templates[i] - toy.observed[i], 2);
+    EXPECT_TRUE(chi2_agrees(result.chi2, chi2, tolerance::rounding));
+}
+
+TEST(ProfiledChi2, ManyEventsAndFarStarts)
+{
+    // 10^6 events, and signals of a size and shape that the data do not want at all: the least-squares start is far off.
+    std::mt19937_64 generator(11);
+    std::uniform_real_distribution<double> uniform(0.0, 1.0);
+    for (int trial = 0; trial < 300; ++trial)
+    {
+        std::vector<double> n, b, r, d;
+        for (int i = 0; i < 30; ++i)
+        {
+            b.push_back(uniform(generator) < 0.1 ? 0.01 : 6e4 * uniform(generator));
+            n.push_back(std::floor(6e4 * std::pow(uniform(generator), 4.0)));
+            r.push_back(std::pow(10.0, 12.0 * uniform(generator) - 2.0));
+            d.push_back(b.back() * uniform(generator));
+        }
+        auto const toy = poisson_toy(n, b, {d}, {1.0});
+        auto const result = profiled(fit_of(toy.view(Statistic::poisson, 100.0), 0.07), r.data());
+        ASSERT_EQ(result.status, PointStatus::ok) << "trial " << trial << ", " << result.iterations << " iterations";
+        EXPECT_LE(result.iterations, 60);
+    }
 }
 
 TEST(Garwood, HalfWidths)

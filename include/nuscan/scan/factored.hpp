@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 
 #include "nuscan/detector/experiment.hpp"
+#include "nuscan/stats/chi2.hpp"
 
 namespace nuscan
 {
@@ -15,6 +17,8 @@ inline constexpr int max_monomials = 1 + max_variables + max_variables * (max_va
 
 /// Above this ratio of sum |terms| to |sum| the factored route loses too many digits and a point takes the direct one.
 inline constexpr double cancellation_limit = 1e4;
+/// Bound on the rounding error of the closed form of Gaussian data, relative to 1 + chi^2; beyond it bins are added up one by one.
+inline constexpr double closed_form_tolerance = 1e-11;
 
 /// The monomials 1, z_a, z_a z_b that a scan needs; incoherent strengths have no products.
 struct MonomialBasis
@@ -92,40 +96,273 @@ NUSCAN_HD inline double monomial_density(MonomialBasis const& basis, int m, Mode
                                  basis.first[m] == basis.second[m], recoil, moments, constants);
 }
 
-/// Folds the templates of one mass combination. \param templates  [n_monomials][stride], overwritten
-NUSCAN_HD inline void fold_templates(ResponseView const& response, MonomialBasis const& basis, ModelPoint const& base,
-                                     Constants const& constants, double* templates)
+/// What is kept for one combination of masses, in one block of numbers: the templates T_m of every monomial, and the sums over bins
+/// that a fit wants of them, so that a point costs no loop over bins where sums are enough.
+struct FactoredLayout
 {
-    for (int i = 0; i < basis.n_monomials * response.stride; ++i)
-        templates[i] = 0.0;
+    int n_monomials = 1;
+    int n_slots = 0;
+    int n_pulls = 0;
+
+    /// Template of monomial \p m in slot \p slot, in the rate unit.
+    NUSCAN_HD int rate(int m, int slot) const { return m * n_slots + slot; }
+    /// Sum over the used bins.
+    NUSCAN_HD int total(int m) const { return n_monomials * n_slots + m; }
+    /// Sum over the empty Poisson bins.
+    NUSCAN_HD int empty(int m) const { return n_monomials * (n_slots + 1) + m; }
+    /// sum_i w_i (base_i - n_i) T_mi of the form `FitView::start`.
+    NUSCAN_HD int residual(int m) const { return n_monomials * (n_slots + 2) + m; }
+    /// sqrt(sum_i w_i T_mi^2).
+    NUSCAN_HD int norm(int m) const { return n_monomials * (n_slots + 3) + m; }
+    /// sum_i w_i t_pi T_mi.
+    NUSCAN_HD int pull(int p, int m) const { return n_monomials * (n_slots + 4 + p) + m; }
+    /// sum_i w_i T_ai T_bi for b <= a; twice that for b < a.
+    NUSCAN_HD int square(int a, int b) const { return n_monomials * (n_slots + 4 + n_pulls) + a * (a + 1) / 2 + b; }
+    NUSCAN_HD int size() const { return square(n_monomials, 0); }
+};
+
+/// Folds the templates of one experiment. \param templates  [n_monomials][row], overwritten in the first `stride` of each row
+NUSCAN_HD inline void fold_templates(ResponseView const& response, MonomialBasis const& basis, ModelPoint const& base,
+                                     Constants const& constants, int row, double* templates)
+{
+    for (int m = 0; m < basis.n_monomials; ++m)
+        for (int i = 0; i < response.stride; ++i)
+            templates[m * row + i] = 0.0;
     for (int j = 0; j < response.n_nodes; ++j)
     {
         double const* const moments = response.moments + static_cast<long>(j) * n_moments;
         for (int m = 0; m < basis.n_monomials; ++m)
-            fold_node(response, j, monomial_density(basis, m, base, response.recoil[j], moments, constants),
-                      templates + m * response.stride);
+            fold_node(response, j, monomial_density(basis, m, base, response.recoil[j], moments, constants), templates + m * row);
     }
 }
 
-/// Signal in every bin from templates: rates[i] = sum_m values[m] templates[m][i], summed in the order of the monomials.
-/// \returns false where the terms cancel so far that the direct route is needed (cancellation_limit in any bin)
-NUSCAN_HD inline bool factored_rates(double const* templates, double const* values, int n_monomials, int stride, double* rates)
+/// Fills in the sums of a block whose templates are there.
+NUSCAN_HD inline void add_up_templates(FitView const& fit, FactoredLayout const& layout, double* block)
 {
-    bool accurate = true;
-    for (int i = 0; i < stride; ++i)
+    int const n_slots = layout.n_slots;
+    for (int m = 0; m < layout.n_monomials; ++m)
     {
-        double sum = 0.0;
-        double magnitude = 0.0;
-        for (int m = 0; m < n_monomials; ++m)
+        double const* const rates = block + layout.rate(m, 0);
+        double total = 0.0;
+        double empty = 0.0;
+        double residual = 0.0;
+        for (int i = 0; i < n_slots; ++i)
         {
-            double const term = values[m] * templates[m * stride + i];
-            sum += term;
-            magnitude += std::fabs(term);
+            total += fit.used[i] * rates[i];
+            empty += fit.empty[i] * rates[i];
+            residual += fit.start.residual[i] * rates[i];
         }
-        rates[i] = sum;
-        accurate = accurate && !(magnitude > cancellation_limit * std::fabs(sum));
+        block[layout.total(m)] = total;
+        block[layout.empty(m)] = empty;
+        block[layout.residual(m)] = residual;
+        for (int p = 0; p < layout.n_pulls; ++p)
+        {
+            double sum = 0.0;
+            for (int i = 0; i < n_slots; ++i)
+                sum += fit.start.weighted[p * n_slots + i] * rates[i];
+            block[layout.pull(p, m)] = sum;
+        }
+        for (int b = 0; b <= m; ++b)
+        {
+            double const* const other = block + layout.rate(b, 0);
+            double sum = 0.0;
+            for (int i = 0; i < n_slots; ++i)
+                sum += fit.start.weight[i] * rates[i] * other[i];
+            if (b == m)
+                block[layout.norm(m)] = std::sqrt(sum);
+            block[layout.square(m, b)] = b == m ? sum : 2.0 * sum;
+        }
+    }
+}
+
+/// Rates r_i = sum_m v_m T_mi with the monomials v in units of c, added up whenever a bin is asked for: for threads with few
+/// registers and no room for a vector of rates. \p Block is called with an index of the block.
+template<int static_monomials, class Real, class Block>
+class ComputedRates
+{
+public:
+    NUSCAN_HD ComputedRates(FactoredLayout const& layout, Block const& block, Real const* monomials)
+        : layout_(layout)
+        , block_(block)
+        , monomials_(monomials)
+    {
+    }
+
+    NUSCAN_HD Real operator()(int slot) const
+    {
+        Real sum = monomials_[0] * block_(layout_.rate(0, slot));
+        for (int m = 1; m < n_monomials(); ++m)
+            sum = RealOps<Real>::multiply_add(monomials_[m], Real(block_(layout_.rate(m, slot))), sum);
+        return sum;
+    }
+
+    /// False where the terms of any bin cancel so far that the direct route is needed.
+    NUSCAN_HD MaskOf<Real> accurate() const
+    {
+        using Ops = RealOps<Real>;
+        auto good = monomials_[0] == monomials_[0];
+        for (int slot = 0; slot < layout_.n_slots; ++slot)
+        {
+            Real sum = 0.0;
+            Real magnitude = 0.0;
+            for (int m = 0; m < n_monomials(); ++m)
+            {
+                Real const term = monomials_[m] * block_(layout_.rate(m, slot));
+                sum += term;
+                magnitude += Ops::abs(term);
+            }
+            good = good && magnitude <= cancellation_limit * Ops::abs(sum);
+        }
+        return good;
+    }
+
+    NUSCAN_HD int n_monomials() const { return static_monomials < 0 ? layout_.n_monomials : static_monomials; }
+
+private:
+    FactoredLayout const& layout_;
+    Block const& block_;
+    Real const* monomials_;
+};
+
+/// Rates that lie in memory.
+template<class Real>
+struct RatesInMemory
+{
+    Real const* rates;
+    NUSCAN_HD Real operator()(int slot) const { return rates[slot]; }
+};
+
+/// The rates of ComputedRates, added up once into \p rates [n_slots].
+/// \returns false where the terms of any bin cancel so far that the direct route is needed
+template<int static_monomials, class Real, class Block>
+NUSCAN_HD inline MaskOf<Real> store_rates(FactoredLayout const& layout, Block const& block, Real const* monomials, Real* rates)
+{
+    using Ops = RealOps<Real>;
+    int const n = static_monomials < 0 ? layout.n_monomials : static_monomials;
+    MaskOf<Real> accurate = monomials[0] == monomials[0];
+    for (int slot = 0; slot < layout.n_slots; ++slot)
+    {
+        Real sum = monomials[0] * block(layout.rate(0, slot));
+        Real magnitude = Ops::abs(sum);
+        for (int m = 1; m < n; ++m)
+        {
+            Real const term = monomials[m] * block(layout.rate(m, slot));
+            sum += term;
+            magnitude += Ops::abs(term);
+        }
+        rates[slot] = sum;
+        accurate = accurate && magnitude <= cancellation_limit * Ops::abs(sum);
     }
     return accurate;
 }
+
+/// Points by the factored route, side by side, that share what \p block says (a function of the block's index).
+template<int static_monomials, int static_pulls, class Real, class Block>
+class FactoredPoints
+{
+public:
+    using Ops = RealOps<Real>;
+    using Mask = MaskOf<Real>;
+    using Sums = SignalSums<static_pulls, Real>;
+    static constexpr std::size_t capacity = static_monomials < 0 ? max_monomials : static_monomials;
+
+    /// \param monomials  [n_monomials]
+    NUSCAN_HD FactoredPoints(FitView const& fit, FactoredLayout const& layout, Block const& block, Real const* monomials)
+        : fit_(fit)
+        , layout_(layout)
+        , block_(block)
+        , n_monomials_(static_monomials < 0 ? layout.n_monomials : static_monomials)
+    {
+        Real total = 0.0;
+        for (int m = 0; m < n_monomials_; ++m)
+            total = Ops::multiply_add(monomials[m], Real(block(layout.total(m))), total);
+        finite_ = Ops::is_finite(total);
+        inverse_unit_ = 1.0 / signal_scale_unit(fit, total);
+        for (int m = 0; m < n_monomials_; ++m)
+            monomials_[m] = monomials[m] * inverse_unit_;
+        add_up();
+    }
+
+    /// In units of c.
+    NUSCAN_HD Real const* monomials() const { return monomials_; }
+
+    /// Minimum of chi^2 where all data are Gaussian: chi^2 is a quadratic form in the unknowns and in the monomials, so that sums
+    /// over bins are all it takes. \param accurate  receives the lanes whose rounding error is bounded by closed_form_tolerance
+    NUSCAN_HD Profile<static_pulls, Real> closed_form(Mask& accurate) const
+    {
+        RatesInMemory<Real> const none{nullptr};
+        detail::Minimiser<static_pulls, Real, RatesInMemory<Real>> minimiser(fit_, none, sums_, inverse_unit_);
+        minimiser.start();
+        Profile<static_pulls, Real> result;
+        result.chi2 = minimiser.quadratic_chi2();
+        result.signal_scale = minimiser.signal_scale();
+        result.iterations = 0;
+        // Size of the terms that cancel in chi^2, by the Cauchy-Schwarz inequality, and how far those of the signal cancel.
+        Real signal_size = 0.0;
+        for (int m = 0; m < n_monomials_; ++m)
+            signal_size = Ops::multiply_add(Ops::abs(monomials_[m]), Real(block_(layout_.norm(m))), signal_size);
+        Real size = Ops::multiply_add(minimiser.value(minimiser.n_pulls()), signal_size, Real(std::sqrt(fit_.gaussian.constant)));
+        for (int p = 0; p < minimiser.n_pulls(); ++p)
+        {
+            result.pulls[p] = minimiser.value(p);
+            size += Ops::abs(result.pulls[p]) * std::sqrt(fit_.gaussian.hessian[p * minimiser.n_pulls() + p]);
+        }
+        double const rounding = 1.1e-16 * layout_.n_slots;
+        accurate = size * size * rounding <= closed_form_tolerance * (1.0 + result.chi2)
+                   && signal_size * signal_size <= cancellation_limit * cancellation_limit * sums_.start.square;
+        result.finite = finite_ && Ops::is_finite(result.chi2);
+        result.converged = result.finite;
+        return result;
+    }
+
+    /// Minimum of chi^2 from rates in every bin.
+    template<class Rates>
+    NUSCAN_HD Profile<static_pulls, Real> by_bins(Rates const& rates)
+    {
+        // Sums of monomials would square the cancellation between them.
+        detail::clear(n_pulls(), sums_.gaussian);
+        for (int k = 0; k < fit_.n_gaussian; ++k)
+        {
+            int const slot = fit_.gaussian_slot[k];
+            detail::add_quadratic(fit_.gaussian, fit_.n_slots, n_pulls(), slot, rates(slot), sums_.gaussian);
+        }
+        if (!fit_.has_poisson)
+            sums_.start = sums_.gaussian;
+        return profile(fit_, rates, sums_, inverse_unit_, finite_);
+    }
+
+private:
+    NUSCAN_HD int n_pulls() const { return static_pulls < 0 ? fit_.n_pulls : static_pulls; }
+
+    NUSCAN_HD void add_up()
+    {
+        sums_.empty = 0.0;
+        detail::clear(n_pulls(), sums_.start);
+        for (int a = 0; a < n_monomials_; ++a)
+        {
+            sums_.empty = Ops::multiply_add(monomials_[a], Real(block_(layout_.empty(a))), sums_.empty);
+            sums_.start.residual = Ops::multiply_add(monomials_[a], Real(block_(layout_.residual(a))), sums_.start.residual);
+            for (int p = 0; p < n_pulls(); ++p)
+                sums_.start.pull[p] = Ops::multiply_add(monomials_[a], Real(block_(layout_.pull(p, a))), sums_.start.pull[p]);
+            Real row = 0.0;
+            for (int b = 0; b <= a; ++b)
+                row = Ops::multiply_add(monomials_[b], Real(block_(layout_.square(a, b))), row);
+            sums_.start.square = Ops::multiply_add(monomials_[a], row, sums_.start.square);
+        }
+        if (fit_.has_poisson)
+            detail::clear(n_pulls(), sums_.gaussian);
+        else
+            sums_.gaussian = sums_.start;
+    }
+
+    FitView const& fit_;
+    FactoredLayout const& layout_;
+    Block const& block_;
+    int n_monomials_;
+    Mask finite_;
+    Real inverse_unit_;
+    Real monomials_[capacity];
+    Sums sums_;
+};
 
 } // namespace nuscan

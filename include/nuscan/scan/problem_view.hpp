@@ -27,9 +27,10 @@ struct ProblemView
     int mass_axis[max_axes] = {};
     std::int64_t n_mass_combinations = 1;
 
+    int n_experiments = 0;
     ResponseView response[max_experiments];
     FitView fit;
-    int rate_stride = 0; ///< length of a rate vector over all experiments
+    FactoredLayout layout;
 };
 
 /// Number of the mass combination that the nodes of a point belong to.
@@ -69,38 +70,32 @@ NUSCAN_HD inline ModelPoint point_at(ProblemView const& problem, std::int64_t co
     return point;
 }
 
-/// Length of the templates of one mass combination, over all experiments.
-NUSCAN_HD inline std::int64_t template_stride(ProblemView const& problem)
-{
-    return static_cast<std::int64_t>(problem.basis.n_monomials) * problem.rate_stride;
-}
-
-/// Folds the templates of all experiments for one mass combination. \param templates  [template_stride]
-NUSCAN_HD inline void fold_combination(ProblemView const& problem, std::int64_t combination, double* templates)
+/// Folds the templates of all experiments for one mass combination. \param block  [layout.size()]
+NUSCAN_HD inline void fold_combination(ProblemView const& problem, std::int64_t combination, double* block)
 {
     ModelPoint const base = combination_base(problem, combination);
-    for (int e = 0; e < problem.fit.n_experiments; ++e)
+    int slot = 0;
+    for (int e = 0; e < problem.n_experiments; ++e)
     {
-        fold_templates(problem.response[e], problem.basis, base, problem.constants, templates);
-        templates += problem.basis.n_monomials * problem.response[e].stride;
+        fold_templates(problem.response[e], problem.basis, base, problem.constants, problem.layout.n_slots, block + slot);
+        slot += problem.response[e].stride;
     }
+    add_up_templates(problem.fit, problem.layout, block);
 }
 
-/// Rates of a point by the direct route. \param rates  [rate_stride]
+/// Rates of a point by the direct route. \param rates  [layout.n_slots]
 NUSCAN_HD inline void point_rates_direct(ProblemView const& problem, std::int64_t const* node, double* rates)
 {
     ModelPoint const point = point_at(problem, node);
-    for (int e = 0; e < problem.fit.n_experiments; ++e)
+    for (int e = 0; e < problem.n_experiments; ++e)
     {
         direct_rates(problem.response[e], point, problem.constants, rates);
         rates += problem.response[e].stride;
     }
 }
 
-/// Rates of a point from the templates of its mass combination.
-/// \returns false where cancellation asks for the direct route
-NUSCAN_HD inline bool point_rates_factored(ProblemView const& problem, std::int64_t const* node, double const* templates,
-                                           double* rates)
+/// Monomials of a point. \param values  [layout.n_monomials]
+NUSCAN_HD inline void point_monomials(ProblemView const& problem, std::int64_t const* node, double* values)
 {
     double strength[max_variables];
     for (int v = 0; v < problem.basis.n_variables; ++v)
@@ -108,17 +103,7 @@ NUSCAN_HD inline bool point_rates_factored(ProblemView const& problem, std::int6
         int const a = problem.variable_axis[v];
         strength[v] = coupling_strength(problem.grid.values[a][node[a]], problem.axis_map[a].power);
     }
-    double monomials[max_monomials];
-    evaluate_monomials(problem.basis, strength, monomials);
-    bool accurate = true;
-    for (int e = 0; e < problem.fit.n_experiments; ++e)
-    {
-        int const stride = problem.response[e].stride;
-        accurate = factored_rates(templates, monomials, problem.basis.n_monomials, stride, rates) && accurate;
-        templates += problem.basis.n_monomials * stride;
-        rates += stride;
-    }
-    return accurate;
+    evaluate_monomials(problem.basis, strength, values);
 }
 
 } // namespace nuscan

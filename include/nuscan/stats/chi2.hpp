@@ -1,50 +1,24 @@
 /// \file
-/// chi^2 of one parameter point, minimised over the flux pull and the background pulls.
+/// chi^2 of a parameter point, minimised over the flux pull and the background pulls (arXiv:2208.06415, Eqs. 14-15).
+///
+///   chi^2 = sum_exp chi^2_exp + (beta/sigma_beta)^2 + sum_p (theta_p/sigma_p)^2,   beta >= -1.
+///
+/// Unknowns are the pulls theta and, last, u = c s with s = 1 + beta. The scale c brings the signal down to the size of the SM's where
+/// couplings are huge: rates enter as r = R/c, and u r keeps every digit while s goes to 0.
 #pragma once
 
 #include <cmath>
 #include <cstddef>
 
 #include "nuscan/core/macros.hpp"
+#include "nuscan/core/real.hpp"
 #include "nuscan/scan/backend.hpp"
-#include "nuscan/stats/statistic.hpp"
+#include "nuscan/stats/fit.hpp"
 
 namespace nuscan
 {
 
-inline constexpr int max_experiments = 8;
-/// Background pulls of all experiments of a fit together.
-inline constexpr int max_pulls = 16;
-
-/// Data and background of one experiment. The prediction of a bin is
-///   mu_i = base_i + s R_i + sum_p theta_p pull_template_pi,   s = 1 + beta.
-struct LikelihoodView
-{
-    Statistic statistic = Statistic::poisson;
-    int n_bins = 0;
-    int stride = 0; ///< distance of rows in pull_templates, and of this experiment's rates to the next one's
-    int n_pulls = 0;
-    /// Sum of the SM rates over the used bins: scale of the signal.
-    double sm_total = 1.0;
-    double const* observed = nullptr; ///< [n_bins] in the rate unit; 0 for dropped bins
-    double const* base = nullptr;     ///< [n_bins] background at pulls 0
-    double const* weight
-        = nullptr; ///< [n_bins] 1/sigma_i^2, or of Poisson data 1/max(mu_i, 1) at the SM's best fit; 0 for dropped bins
-    double const* pull_templates = nullptr; ///< [n_pulls][stride]
-    double const* pull_sigma = nullptr;     ///< [n_pulls]
-    double const* used = nullptr;           ///< [n_bins] 1, or 0 for bins without acceptance, which take no part
-};
-
-/// One or several experiments fitted together with one flux pull.
-struct FitView
-{
-    int n_experiments = 0;
-    int n_pulls = 0; ///< background pulls of all experiments
-    double signal_sigma = 1.0;
-    bool fix_pulls = false; ///< s = 1 and all pulls 0, without penalty
-    LikelihoodView experiment[max_experiments];
-};
-
+/// Result of one point.
 struct FitResult
 {
     double chi2 = 0.0;
@@ -54,365 +28,494 @@ struct FitResult
     int iterations = 0;
 };
 
+/// Room for the pulls of a fit; \p n_static is their number where it is known at compile time, else -1.
+template<int n_static>
+inline constexpr std::size_t pull_capacity = n_static < 0 ? max_pulls : (n_static > 0 ? n_static : 1);
+
+/// Result of one point, or of several side by side.
+template<int n_static, class Real>
+struct Profile
+{
+    Real chi2;
+    Real signal_scale;
+    Real pulls[pull_capacity<n_static>];
+    MaskOf<Real> finite;
+    MaskOf<Real> converged;
+    int iterations; ///< of the slowest lane
+};
+
+/// Sums of a QuadraticView that contain the signal r.
+template<int n_static, class Real>
+struct QuadraticSums
+{
+    Real residual;                      ///< sum_i w_i (base_i - n_i) r_i
+    Real square;                        ///< sum_i w_i r_i^2
+    Real pull[pull_capacity<n_static>]; ///< sum_i w_i t_pi r_i
+};
+
+/// Status of a point from the two things that can go wrong.
+NUSCAN_HD inline PointStatus point_status(bool finite, bool converged)
+{
+    return !finite ? PointStatus::not_finite : (!converged ? PointStatus::not_converged : PointStatus::ok);
+}
+
+/// Everything that the minimisation wants to know of a signal beyond its rates in single bins.
+template<int n_static, class Real>
+struct SignalSums
+{
+    Real empty; ///< sum of r over the empty bins
+    QuadraticSums<n_static, Real> start;
+    QuadraticSums<n_static, Real> gaussian; ///< 0 in a fit without Gaussian bins
+};
+
+/// c of a signal that sums up to \p total; 1 for anything up to the size of the SM.
+template<class Real>
+NUSCAN_HD inline Real signal_scale_unit(FitView const& fit, Real total)
+{
+    Real const ratio = RealOps<Real>::abs(total) / fit.sm_total;
+    return fit.fix_pulls ? Real(1.0) : RealOps<Real>::select(ratio > 1.0, ratio, Real(1.0));
+}
+
 namespace detail
 {
 
-inline constexpr int max_unknowns = 1 + max_pulls;
 inline constexpr int max_newton_steps = 200;
-/// Newton decrement squared below which one more full step is the last: it leaves a decrement of at most 1e-6, that is an error of
-/// chi^2 of order 1e-12.
-inline constexpr double newton_tolerance = 1e-6;
+/// Squared Newton decrement of chi^2/2 below which one more full step is the last: it leaves a decrement of at most 1e-6, that is an
+/// error of chi^2 of order 1e-12.
+inline constexpr double newton_tolerance = 5e-7;
 /// Decrement below which full Newton steps contract quadratically for a self-concordant function (bound 0.38).
 inline constexpr double full_step_decrement = 0.25;
+/// Decrement above which a line search pays: the guaranteed step (1+l)/(1+l+l^2) is short there.
+inline constexpr double line_search_decrement = 2.0;
 
-/// Unknowns of the fit: the pulls of all experiments, then u = c s, the signal scale. c makes u r = s R with r of the size of the SM
-/// rate; this keeps every digit when huge couplings drive s to 0.
-struct NewtonSystem
+template<int n_static, class Real>
+NUSCAN_HD inline void add_quadratic(QuadraticView const& view, int n_slots, int n_pulls, int slot, Real rate,
+                                    QuadraticSums<n_static, Real>& sums)
 {
-    int n = 0;
-    double gradient[max_unknowns];
-    double hessian[max_unknowns][max_unknowns]; ///< lower triangle
+    using Ops = RealOps<Real>;
+    sums.residual = Ops::multiply_add(rate, Real(view.residual[slot]), sums.residual);
+    sums.square = Ops::multiply_add(rate * view.weight[slot], rate, sums.square);
+    for (int p = 0; p < n_pulls; ++p)
+        sums.pull[p] = Ops::multiply_add(rate, Real(view.weighted[p * n_slots + slot]), sums.pull[p]);
+}
+
+template<int n_static, class Real>
+NUSCAN_HD inline void clear(int n_pulls, QuadraticSums<n_static, Real>& sums)
+{
+    sums.residual = 0.0;
+    sums.square = 0.0;
+    for (int p = 0; p < n_pulls; ++p)
+        sums.pull[p] = 0.0;
+}
+
+/// The minimisation of one point, or of several side by side. \p Rates is called with a slot and gives r there.
+///
+/// chi^2/2 is convex and self-concordant in (theta, u). Each step goes towards the minimum of the quadratic model over u >= 0. Its
+/// length, (1+l)/(1+l+l^2) with l the Newton decrement, decreases chi^2 and keeps predictions positive without trial; far from the
+/// minimum a search along the step finds a longer one. u = 0 is reached exactly where the profiled slope there is not negative.
+template<int n_static, class Real, class Rates>
+class Minimiser
+{
+public:
+    using Ops = RealOps<Real>;
+    using Mask = MaskOf<Real>;
+    using Sums = SignalSums<n_static, Real>;
+    static constexpr std::size_t capacity = pull_capacity<n_static> + 1;
+
+    NUSCAN_HD Minimiser(FitView const& fit, Rates const& rates, Sums const& sums, Real inverse_unit)
+        : fit_(fit)
+        , rates_(rates)
+        , sums_(sums)
+        , inverse_unit_(inverse_unit)
+        , n_(n_static < 0 ? fit.n_pulls : n_static)
+    {
+    }
+
+    /// To the minimum of the quadratic form that approximates chi^2/2: all there is to do where all data are Gaussian.
+    NUSCAN_HD void start()
+    {
+        for (int a = 0; a <= n_; ++a)
+            x_[a] = 0.0;
+        set_quadratic(fit_.start, sums_.start);
+        solve();
+        for (int a = 0; a <= n_; ++a)
+            x_[a] = step_[a];
+    }
+
+    /// From the present values to the minimum. \returns the lanes of \p active that arrived
+    NUSCAN_HD Mask iterate(Mask active, int& iterations)
+    {
+        Mask positive = build();
+        for (int attempt = 0; attempt < 2; ++attempt)
+        {
+            // The approximate minimum may lie outside the domain: then without pulls, and then with the signal as it is.
+            Mask const outside = active && !positive;
+            if (!Ops::any(outside))
+                break;
+            for (int a = 0; a < n_; ++a)
+                x_[a] = Ops::select(outside, Real(0.0), x_[a]);
+            if (attempt == 1)
+                x_[n_] = Ops::select(outside, Real(1.0), x_[n_]);
+            positive = build();
+        }
+        Mask converged = active && !active;
+        for (iterations = 1;; ++iterations)
+        {
+            Real const decrement_squared = solve();
+            active = active && decrement_squared < HUGE_VAL;
+            Mask const last = active && decrement_squared < newton_tolerance;
+            Real const decrement = Ops::sqrt(decrement_squared) * fit_.concordance;
+            Real length = Ops::select(decrement < full_step_decrement, Real(1.0),
+                                      (1.0 + decrement) / (1.0 + decrement + decrement * decrement));
+            Mask const far = active && decrement > line_search_decrement;
+            if (Ops::any(far))
+                length = longer_step(far, length);
+            for (int a = 0; a <= n_; ++a)
+                x_[a] = Ops::select(active, Ops::multiply_add(length, step_[a], x_[a]), x_[a]);
+            converged = converged || last;
+            active = active && !last;
+            if (!Ops::any(active) || iterations == max_newton_steps)
+                return converged;
+            build();
+        }
+    }
+
+    /// The quadratic form of the Gaussian bins and all penalties at the present values, as chi^2.
+    NUSCAN_HD Real quadratic_chi2() const
+    {
+        QuadraticView const& view = fit_.gaussian;
+        Real sum = sums_.gaussian.residual;
+        for (int p = 0; p < n_; ++p)
+            sum = Ops::multiply_add(x_[p], sums_.gaussian.pull[p], sum);
+        Real chi2 = view.constant + x_[n_] * (2.0 * sum + x_[n_] * sums_.gaussian.square);
+        for (int p = 0; p < n_; ++p)
+        {
+            Real row = Real(2.0 * view.gradient[p]);
+            for (int q = 0; q < n_; ++q)
+                row = Ops::multiply_add(x_[q], Real(view.hessian[p * n_ + q]), row);
+            chi2 = Ops::multiply_add(x_[p], row, chi2);
+        }
+        return chi2 + signal_penalty();
+    }
+
+    /// chi^2 at the present values, bin by bin.
+    NUSCAN_HD Real chi2() const
+    {
+        Real half = fit_.empty_base + x_[n_] * sums_.empty;
+        for (int p = 0; p < n_; ++p)
+            half = Ops::multiply_add(x_[p], Real(fit_.empty_templates[p]), half);
+        for (int k = 0; k < fit_.n_counted; ++k)
+        {
+            Real const prediction = predict(x_, fit_.counted_base[k], fit_.counted_templates + k * n_,
+                                            rates_(fit_.counted_slot[k]));
+            Real const data = fit_.counted_data[k];
+            half += Ops::multiply_add(-data, Ops::log(prediction * fit_.counted_inverse[k]), prediction - data);
+        }
+        Real chi2 = 2.0 * half;
+        for (int k = 0; k < fit_.n_gaussian; ++k)
+        {
+            Real const difference = predict(x_, fit_.gaussian_base[k], fit_.gaussian_templates + k * n_,
+                                            rates_(fit_.gaussian_slot[k]))
+                                    - fit_.gaussian_data[k];
+            chi2 = Ops::multiply_add(difference * fit_.gaussian_weight[k], difference, chi2);
+        }
+        if (fit_.fix_pulls)
+            return chi2;
+        for (int p = 0; p < n_; ++p)
+        {
+            Real const reduced = x_[p] / fit_.pull_sigma[p];
+            chi2 = Ops::multiply_add(reduced, reduced, chi2);
+        }
+        return chi2 + signal_penalty();
+    }
+
+    /// s = 1 and all pulls 0.
+    NUSCAN_HD void set_nominal()
+    {
+        for (int a = 0; a < n_; ++a)
+            x_[a] = 0.0;
+        x_[n_] = 1.0;
+    }
+
+    NUSCAN_HD Real value(int unknown) const { return x_[unknown]; }
+    NUSCAN_HD Real signal_scale() const { return x_[n_] * inverse_unit_; }
+    NUSCAN_HD int n_pulls() const { return n_; }
+
+private:
+    NUSCAN_HD Real signal_penalty() const
+    {
+        Real const reduced = (signal_scale() - 1.0) / fit_.signal_sigma;
+        return reduced * reduced;
+    }
+
+    NUSCAN_HD Real predict(Real const* x, double base, double const* templates, Real rate) const
+    {
+        Real prediction = Ops::multiply_add(x[n_], rate, Real(base));
+        for (int p = 0; p < n_; ++p)
+            prediction = Ops::multiply_add(x[p], Real(templates[p]), prediction);
+        return prediction;
+    }
+
+    /// Gradient and Hessian of a quadratic form and of the penalties.
+    NUSCAN_HD void set_quadratic(QuadraticView const& view, QuadraticSums<n_static, Real> const& sums)
+    {
+        Real const penalty = inverse_unit_ / fit_.signal_sigma;
+        gradient_[n_] = sums.residual + x_[n_] * sums.square + signal_penalty_slope();
+        hessian_[n_][n_] = sums.square + penalty * penalty;
+        for (int p = 0; p < n_; ++p)
+        {
+            gradient_[p] = Ops::multiply_add(x_[n_], sums.pull[p], Real(view.gradient[p]));
+            gradient_[n_] = Ops::multiply_add(x_[p], sums.pull[p], gradient_[n_]);
+            hessian_[n_][p] = sums.pull[p];
+            for (int q = 0; q < n_; ++q)
+            {
+                gradient_[p] = Ops::multiply_add(x_[q], Real(view.hessian[p * n_ + q]), gradient_[p]);
+                if (q <= p)
+                    hessian_[p][q] = view.hessian[p * n_ + q];
+            }
+        }
+    }
+
+    NUSCAN_HD Real signal_penalty_slope() const
+    {
+        double const weight = 1.0 / (fit_.signal_sigma * fit_.signal_sigma);
+        return (signal_scale() - 1.0) * (inverse_unit_ * weight);
+    }
+
+    /// Gradient and Hessian of all but the counted bins.
+    NUSCAN_HD void set_smooth_part()
+    {
+        set_quadratic(fit_.gaussian, sums_.gaussian);
+        gradient_[n_] += sums_.empty;
+        for (int p = 0; p < n_; ++p)
+            gradient_[p] += fit_.empty_templates[p];
+    }
+
+    /// Gradient and Hessian of chi^2/2. \returns the lanes whose counted bins all have a positive prediction: chi^2 is defined there
+    NUSCAN_HD Mask build()
+    {
+        set_smooth_part();
+        Real shape[capacity];
+        Real lowest = HUGE_VAL;
+        for (int k = 0; k < fit_.n_counted; ++k)
+        {
+            double const* const templates = fit_.counted_templates + k * n_;
+            shape[n_] = rates_(fit_.counted_slot[k]);
+            Real const prediction = predict(x_, fit_.counted_base[k], templates, shape[n_]);
+            lowest = Ops::select(prediction < lowest, prediction, lowest);
+            for (int p = 0; p < n_; ++p)
+                shape[p] = templates[p];
+            Real const inverse = 1.0 / prediction;
+            Real const ratio = fit_.counted_data[k] * inverse;
+            Real const slope = 1.0 - ratio;
+            Real const curvature = ratio * inverse;
+            for (int a = 0; a <= n_; ++a)
+            {
+                gradient_[a] = Ops::multiply_add(slope, shape[a], gradient_[a]);
+                Real const weighted = curvature * shape[a];
+                for (int b = 0; b <= a; ++b)
+                    hessian_[a][b] = Ops::multiply_add(weighted, shape[b], hessian_[a][b]);
+            }
+        }
+        return lowest > 0.0;
+    }
+
+    /// Step to the minimum of the quadratic model over u >= 0, by L D L^T factorisation. The signal comes last, so that fixing it at
+    /// 0 changes only the back substitution. \returns the squared Newton decrement
+    NUSCAN_HD Real solve()
+    {
+        Real lower[capacity][capacity];
+        Real pivot[capacity];
+        Real inverse_pivot[capacity];
+        Real y[capacity];
+        Real decrement_squared = 0.0;
+        for (int a = 0; a <= n_; ++a)
+        {
+            Real scaled[capacity]; // row of L D
+            Real diagonal = hessian_[a][a];
+            Real right = -gradient_[a];
+            for (int b = 0; b < a; ++b)
+            {
+                Real sum = hessian_[a][b];
+                for (int k = 0; k < b; ++k)
+                    sum = Ops::multiply_add(-scaled[k], lower[b][k], sum);
+                scaled[b] = sum;
+                lower[a][b] = sum * inverse_pivot[b];
+                diagonal = Ops::multiply_add(-sum, lower[a][b], diagonal);
+                right = Ops::multiply_add(-lower[a][b], y[b], right);
+            }
+            // The floor is reached only by a signal without any curvature: it then falls straight to u = 0.
+            pivot[a] = Ops::select(diagonal > 1e-300, diagonal, Real(1e-300));
+            inverse_pivot[a] = 1.0 / pivot[a];
+            y[a] = right;
+            if (a < n_)
+                decrement_squared = Ops::multiply_add(right * inverse_pivot[a], right, decrement_squared);
+        }
+        for (int a = n_; a >= 0; --a)
+        {
+            Real value = y[a] * inverse_pivot[a];
+            for (int k = a + 1; k <= n_; ++k)
+                value = Ops::multiply_add(-lower[k][a], step_[k], value);
+            if (a == n_)
+            {
+                value = Ops::select(x_[n_] + value < 0.0, -x_[n_], value);
+                decrement_squared = Ops::multiply_add(pivot[n_] * value, value, decrement_squared);
+            }
+            step_[a] = value;
+        }
+        return decrement_squared;
+    }
+
+    /// Halves the full step of the lanes \p far until the slope of chi^2 along it is not positive any more: by convexity chi^2
+    /// decreases all the way. \p floor is the length that is safe without a search.
+    NUSCAN_HD Real longer_step(Mask far, Real floor)
+    {
+        set_smooth_part();
+        Real slope_here = 0.0;
+        Real curvature = 0.0;
+        for (int a = 0; a <= n_; ++a)
+        {
+            slope_here = Ops::multiply_add(gradient_[a], step_[a], slope_here);
+            Real row = 0.0;
+            for (int b = 0; b <= n_; ++b)
+                row = Ops::multiply_add(b <= a ? hessian_[a][b] : hessian_[b][a], step_[b], row);
+            curvature = Ops::multiply_add(step_[a], row, curvature);
+        }
+        Real length = 1.0;
+        for (Mask searching = far; Ops::any(searching);)
+        {
+            Real slope = Ops::multiply_add(length, curvature, slope_here);
+            Real lowest = HUGE_VAL;
+            for (int k = 0; k < fit_.n_counted; ++k)
+            {
+                double const* const templates = fit_.counted_templates + k * n_;
+                Real const rate = rates_(fit_.counted_slot[k]);
+                Real const change = predict(step_, 0.0, templates, rate);
+                Real const prediction = Ops::multiply_add(length, change, predict(x_, fit_.counted_base[k], templates, rate));
+                lowest = Ops::select(prediction < lowest, prediction, lowest);
+                slope = Ops::multiply_add(change, 1.0 - fit_.counted_data[k] / prediction, slope);
+            }
+            Mask const good = lowest > 0.0 && slope <= 0.0;
+            searching = searching && !good && length > floor;
+            Real const half = 0.5 * length;
+            length = Ops::select(searching, Ops::select(half > floor, half, floor), length);
+        }
+        return Ops::select(far, length, floor);
+    }
+
+    FitView const& fit_;
+    Rates const& rates_;
+    Sums const& sums_;
+    Real inverse_unit_;
+    int n_;
+    Real x_[capacity];
+    Real step_[capacity];
+    Real gradient_[capacity];
+    Real hessian_[capacity][capacity]; ///< lower triangle
 };
 
-/// Adds gradient and Hessian of one experiment's bins: of chi^2 itself (poisson), or of sum weight (mu - n)^2, which is chi^2 for
-/// Gaussian data and a good start for Poisson data. n_pulls is a compile-time number where small, so that sums stay in registers.
-template<int static_pulls, bool poisson>
-NUSCAN_HD inline void add_bins(LikelihoodView const& data, double const* rates, double inverse_scale, double const* x,
-                               int first_pull, NewtonSystem& system)
+/// Rates from memory, divided by c on the way.
+struct ScaledRates
 {
-    int const n_pulls = static_pulls < 0 ? data.n_pulls : static_pulls;
-    constexpr std::size_t capacity = static_pulls < 0 ? std::size_t{max_unknowns} : std::size_t{1 + static_pulls};
-    double gradient[capacity];
-    double hessian[capacity][capacity];
-    double shape[capacity];
-    for (int a = 0; a <= n_pulls; ++a)
+    double const* rates;
+    double inverse_unit;
+    NUSCAN_HD double operator()(int slot) const { return rates[slot] * inverse_unit; }
+};
+
+} // namespace detail
+
+/// The sums over bins that contain the signal \p rates, bin by bin.
+template<int n_static, class Real, class Rates>
+NUSCAN_HD inline void add_up_signal(FitView const& fit, Rates const& rates, SignalSums<n_static, Real>& sums)
+{
+    int const n_pulls = n_static < 0 ? fit.n_pulls : n_static;
+    sums.empty = 0.0;
+    detail::clear(n_pulls, sums.start);
+    detail::clear(n_pulls, sums.gaussian);
+    for (int slot = 0; slot < fit.n_slots; ++slot)
     {
-        gradient[a] = 0.0;
-        for (int b = 0; b <= a; ++b)
-            hessian[a][b] = 0.0;
+        Real const rate = rates(slot);
+        sums.empty = RealOps<Real>::multiply_add(rate, Real(fit.empty[slot]), sums.empty);
+        detail::add_quadratic(fit.start, fit.n_slots, n_pulls, slot, rate, sums.start);
     }
-    double const signal = x[system.n - 1];
-    for (int i = 0; i < data.n_bins; ++i)
+    for (int k = 0; k < fit.n_gaussian; ++k)
     {
-        shape[n_pulls] = rates[i] * inverse_scale;
-        double prediction = data.base[i] + signal * shape[n_pulls];
-        for (int p = 0; p < n_pulls; ++p)
-        {
-            shape[p] = data.pull_templates[p * data.stride + i];
-            prediction += x[first_pull + p] * shape[p];
-        }
-        double slope;
-        double curvature;
-        if constexpr (poisson)
-        {
-            // A bin without data is linear; where its prediction reaches 0, 0/0 would spoil the sums.
-            double const inverse = data.observed[i] > 0.0 ? 1.0 / prediction : 0.0;
-            double const ratio = data.observed[i] * inverse;
-            slope = data.used[i] - ratio;
-            curvature = ratio * inverse;
-        }
-        else
-        {
-            slope = (prediction - data.observed[i]) * data.weight[i];
-            curvature = data.weight[i];
-        }
-        for (int a = 0; a <= n_pulls; ++a)
-        {
-            gradient[a] += slope * shape[a];
-            double const weighted = curvature * shape[a];
-            for (int b = 0; b <= a; ++b)
-                hessian[a][b] += weighted * shape[b];
-        }
-    }
-    for (int a = 0; a <= n_pulls; ++a)
-    {
-        int const row = a == n_pulls ? system.n - 1 : first_pull + a;
-        system.gradient[row] += 2.0 * gradient[a];
-        for (int b = 0; b <= a; ++b)
-            system.hessian[row][b == n_pulls ? system.n - 1 : first_pull + b] += 2.0 * hessian[a][b];
+        int const slot = fit.gaussian_slot[k];
+        detail::add_quadratic(fit.gaussian, fit.n_slots, n_pulls, slot, rates(slot), sums.gaussian);
     }
 }
 
-template<int static_pulls>
-NUSCAN_HD inline void add_experiment(LikelihoodView const& data, double const* rates, double inverse_scale, double const* x,
-                                     int first_pull, bool least_squares, NewtonSystem& system)
+/// Minimum of chi^2 for a signal given by \p rates (a function of the slot, in units of c) and its sums.
+/// \param inverse_unit  1/c
+/// \param active        lanes to work on
+template<int n_static, class Real, class Rates>
+NUSCAN_HD inline Profile<n_static, Real> profile(FitView const& fit, Rates const& rates, SignalSums<n_static, Real> const& sums,
+                                                 Real inverse_unit, MaskOf<Real> active)
 {
-    if (least_squares || data.statistic == Statistic::gaussian)
-        add_bins<static_pulls, false>(data, rates, inverse_scale, x, first_pull, system);
+    detail::Minimiser<n_static, Real, Rates> minimiser(fit, rates, sums, inverse_unit);
+    Profile<n_static, Real> result;
+    result.iterations = 0;
+    result.converged = active;
+    if (fit.fix_pulls)
+        minimiser.set_nominal();
     else
-        add_bins<static_pulls, true>(data, rates, inverse_scale, x, first_pull, system);
-}
-
-/// Gradient and Hessian (lower triangle) at \p x of chi^2, or of its least-squares approximation.
-NUSCAN_HD inline void build_system(FitView const& fit, double const* rates, double inverse_scale, double const* x,
-                                   bool least_squares, NewtonSystem& system)
-{
-    system.n = 1 + fit.n_pulls;
-    for (int a = 0; a < system.n; ++a)
     {
-        system.gradient[a] = 0.0;
-        for (int b = 0; b <= a; ++b)
-            system.hessian[a][b] = 0.0;
+        minimiser.start();
+        if (fit.has_poisson)
+            result.converged = minimiser.iterate(active, result.iterations);
     }
-    double const signal_weight = 1.0 / (fit.signal_sigma * fit.signal_sigma);
-    int const signal = fit.n_pulls;
-    system.gradient[signal] = 2.0 * (x[signal] * inverse_scale - 1.0) * signal_weight * inverse_scale;
-    system.hessian[signal][signal] = 2.0 * signal_weight * inverse_scale * inverse_scale;
-    int pull = 0;
-    for (int e = 0; e < fit.n_experiments; ++e)
-    {
-        LikelihoodView const& data = fit.experiment[e];
-        for (int p = 0; p < data.n_pulls; ++p)
-        {
-            double const weight = 1.0 / (data.pull_sigma[p] * data.pull_sigma[p]);
-            system.gradient[pull + p] = 2.0 * x[pull + p] * weight;
-            system.hessian[pull + p][pull + p] = 2.0 * weight;
-        }
-        switch (data.n_pulls)
-        {
-        case 0:
-            add_experiment<0>(data, rates, inverse_scale, x, pull, least_squares, system);
-            break;
-        case 1:
-            add_experiment<1>(data, rates, inverse_scale, x, pull, least_squares, system);
-            break;
-        case 2:
-            add_experiment<2>(data, rates, inverse_scale, x, pull, least_squares, system);
-            break;
-        case 3:
-            add_experiment<3>(data, rates, inverse_scale, x, pull, least_squares, system);
-            break;
-        default:
-            add_experiment<-1>(data, rates, inverse_scale, x, pull, least_squares, system);
-        }
-        pull += data.n_pulls;
-        rates += data.stride;
-    }
-}
-
-/// True where every bin with Poisson data has a positive prediction at \p x: chi^2 is defined there.
-NUSCAN_HD inline bool is_feasible(FitView const& fit, double const* rates, double inverse_scale, double const* x)
-{
-    double const* theta = x;
-    double const signal = x[fit.n_pulls];
-    for (int e = 0; e < fit.n_experiments; ++e)
-    {
-        LikelihoodView const& data = fit.experiment[e];
-        if (data.statistic == Statistic::poisson)
-            for (int i = 0; i < data.n_bins; ++i)
-            {
-                double prediction = data.base[i] + signal * (rates[i] * inverse_scale);
-                for (int p = 0; p < data.n_pulls; ++p)
-                    prediction += theta[p] * data.pull_templates[p * data.stride + i];
-                if (data.observed[i] > 0.0 && !(prediction > 0.0))
-                    return false;
-            }
-        theta += data.n_pulls;
-        rates += data.stride;
-    }
-    return true;
-}
-
-/// Minimum of the quadratic model g d + d H d/2 over steps that keep the signal scale >= 0, by Cholesky factorisation.
-/// The signal comes last, so that fixing it at 0 changes only the back substitution.
-/// \param signal  present value of the signal scale
-/// \returns d H d, the squared Newton decrement
-NUSCAN_HD inline double newton_step(NewtonSystem& system, double signal, double* step)
-{
-    auto& h = system.hessian;
-    int const n = system.n;
-    for (int a = 0; a < n; ++a)
-    {
-        for (int b = 0; b <= a; ++b)
-        {
-            double sum = h[a][b];
-            for (int k = 0; k < b; ++k)
-                sum -= h[a][k] * h[b][k];
-            if (a == b)
-                // The floor is reached only by a signal without any curvature: it then falls straight to s = 0.
-                h[a][a] = std::sqrt(sum > 1e-300 ? sum : 1e-300);
-            else
-                h[a][b] = sum / h[b][b];
-        }
-    }
-    double decrement = 0.0;
-    for (int a = 0; a < n; ++a)
-    {
-        double sum = -system.gradient[a];
-        for (int k = 0; k < a; ++k)
-            sum -= h[a][k] * step[k];
-        step[a] = sum / h[a][a];
-        if (a < n - 1)
-            decrement += step[a] * step[a];
-    }
-    for (int a = n - 1; a >= 0; --a)
-    {
-        double sum = step[a];
-        for (int k = a + 1; k < n; ++k)
-            sum -= h[k][a] * step[k];
-        step[a] = sum / h[a][a];
-        if (a == n - 1)
-        {
-            if (signal + step[a] < 0.0)
-                step[a] = -signal;
-            decrement += h[a][a] * step[a] * (h[a][a] * step[a]);
-        }
-    }
-    return decrement;
-}
-
-/// True where chi^2 is a parabola in s alone.
-NUSCAN_HD inline bool is_closed_form(FitView const& fit)
-{
-    for (int e = 0; e < fit.n_experiments; ++e)
-        if (fit.experiment[e].statistic != Statistic::gaussian)
-            return false;
-    return fit.n_pulls == 0;
-}
-
-/// A point without result: every number is NaN.
-NUSCAN_HD inline FitResult failed_fit(PointStatus status, int iterations)
-{
-    FitResult result;
-    result.chi2 = NAN;
-    result.signal_scale = NAN;
-    for (double& pull : result.pulls)
-        pull = NAN;
-    result.status = status;
-    result.iterations = iterations;
+    result.chi2 = minimiser.chi2();
+    result.finite = active && (RealOps<Real>::is_finite(result.chi2) || !result.converged);
+    result.signal_scale = minimiser.signal_scale();
+    for (int p = 0; p < minimiser.n_pulls(); ++p)
+        result.pulls[p] = minimiser.value(p);
     return result;
 }
 
-/// chi^2 of a bin at prediction mu.
-NUSCAN_HD inline double chi2_bin(LikelihoodView const& data, int i, double prediction)
+namespace detail
 {
-    double const observed = data.observed[i];
-    double const difference = prediction - observed;
-    if (data.statistic == Statistic::gaussian)
-        return difference * difference * data.weight[i];
-    return observed > 0.0 ? 2.0 * (difference + observed * std::log(observed / prediction)) : 2.0 * prediction;
+
+template<int n_static>
+NUSCAN_HD inline FitResult profile_rates(FitView const& fit, double const* rates)
+{
+    double total = 0.0;
+    for (int slot = 0; slot < fit.n_slots; ++slot)
+        total += fit.used[slot] * std::fabs(rates[slot]);
+    double const unit = signal_scale_unit(fit, total);
+    ScaledRates const scaled{rates, 1.0 / unit};
+    SignalSums<n_static, double> sums;
+    add_up_signal(fit, scaled, sums);
+    auto const profile_of_point = profile(fit, scaled, sums, scaled.inverse_unit, std::isfinite(total));
+    FitResult result;
+    result.iterations = profile_of_point.iterations;
+    result.status = point_status(profile_of_point.finite, profile_of_point.converged);
+    bool const ok = result.status == PointStatus::ok;
+    result.chi2 = ok ? profile_of_point.chi2 : NAN;
+    result.signal_scale = ok ? profile_of_point.signal_scale : NAN;
+    for (int p = 0; p < fit.n_pulls; ++p)
+        result.pulls[p] = ok ? profile_of_point.pulls[p] : NAN;
+    return result;
 }
 
 } // namespace detail
 
-/// chi^2 of one experiment at scale \p scaled_signal * inverse_scale and pulls \p theta [n_pulls], without penalties.
-/// \param per_bin  [n_bins] filled if not null; dropped bins get 0
-NUSCAN_HD inline double chi2_experiment(LikelihoodView const& data, double const* rates, double inverse_scale, double scaled_signal,
-                                        double const* theta, double* per_bin = nullptr)
+/// chi^2 of one point, minimised. A point without result is NaN in every number.
+/// \param rates  [n_slots] signal before pulls, R
+NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates)
 {
-    double chi2 = 0.0;
-    for (int i = 0; i < data.n_bins; ++i)
+    switch (fit.n_pulls)
     {
-        double bin = 0.0;
-        if (data.used[i] != 0.0)
-        {
-            double prediction = data.base[i] + scaled_signal * (rates[i] * inverse_scale);
-            for (int p = 0; p < data.n_pulls; ++p)
-                prediction += theta[p] * data.pull_templates[p * data.stride + i];
-            bin = detail::chi2_bin(data, i, prediction);
-        }
-        chi2 += bin;
-        if (per_bin != nullptr)
-            per_bin[i] = bin;
+    case 0:
+        return detail::profile_rates<0>(fit, rates);
+    case 1:
+        return detail::profile_rates<1>(fit, rates);
+    case 2:
+        return detail::profile_rates<2>(fit, rates);
+    case 3:
+        return detail::profile_rates<3>(fit, rates);
+    default:
+        return detail::profile_rates<-1>(fit, rates);
     }
-    return chi2;
-}
-
-/// Minimum of chi^2 = sum_exp chi^2_exp + (beta/sigma_beta)^2 + sum_p (theta_p/sigma_p)^2 over beta >= -1 and the pulls
-/// (arXiv:2208.06415, Eqs. 14-15).
-///
-/// The function is convex and self-concordant in (s, theta). Each step goes towards the minimum of the quadratic model over s >= 0, by
-/// the length (1+l)/(1+l+l^2) with l the Newton decrement: that decreases chi^2 and keeps predictions positive without a line search.
-/// s = 0 is reached exactly where the profiled slope there is not negative.
-///
-/// \param rates    signal before pulls, experiment after experiment, each with its own stride
-/// \param per_bin  chi^2 per bin in the layout of \p rates, filled if not null
-NUSCAN_HD inline FitResult profile_chi2(FitView const& fit, double const* rates, double* per_bin = nullptr)
-{
-    FitResult result;
-    double scale = 1.0;
-    double const* signal = rates;
-    for (int e = 0; e < fit.n_experiments; ++e)
-    {
-        LikelihoodView const& data = fit.experiment[e];
-        double total = 0.0;
-        for (int i = 0; i < data.n_bins; ++i)
-            total += data.used[i] * std::fabs(signal[i]);
-        double const ratio = total / data.sm_total;
-        if (!std::isfinite(ratio))
-            return detail::failed_fit(PointStatus::not_finite, result.iterations);
-        scale = ratio > scale ? ratio : scale;
-        signal += data.stride;
-    }
-    if (fit.fix_pulls)
-        scale = 1.0;
-    double const inverse_scale = 1.0 / scale;
-
-    double x[detail::max_unknowns] = {};
-    int const signal_index = fit.n_pulls;
-    x[signal_index] = scale;
-    if (!fit.fix_pulls)
-    {
-        // Start from the minimum of the least-squares approximation, which is one linear solve from x = 0.
-        detail::NewtonSystem system;
-        double step[detail::max_unknowns];
-        x[signal_index] = 0.0;
-        detail::build_system(fit, rates, inverse_scale, x, true, system);
-        detail::newton_step(system, 0.0, step);
-        for (int a = 0; a < system.n; ++a)
-            x[a] = step[a];
-        // For Gaussian experiments without pulls of their own this is the minimum already.
-        bool converged = detail::is_closed_form(fit);
-        if (!converged && !detail::is_feasible(fit, rates, inverse_scale, x))
-        {
-            for (int a = 0; a < signal_index; ++a)
-                x[a] = 0.0;
-            if (!detail::is_feasible(fit, rates, inverse_scale, x))
-                x[signal_index] = 1.0;
-        }
-        while (!converged && result.iterations < detail::max_newton_steps)
-        {
-            ++result.iterations;
-            detail::build_system(fit, rates, inverse_scale, x, false, system);
-            double const decrement_squared = detail::newton_step(system, x[signal_index], step);
-            if (!(decrement_squared < INFINITY))
-                break;
-            double const decrement = std::sqrt(decrement_squared);
-            double const length = decrement < detail::full_step_decrement
-                                      ? 1.0
-                                      : (1.0 + decrement) / (1.0 + decrement + decrement_squared);
-            for (int a = 0; a < system.n; ++a)
-                x[a] += length * step[a];
-            converged = decrement_squared < detail::newton_tolerance;
-        }
-        if (!converged)
-            return detail::failed_fit(PointStatus::not_converged, result.iterations);
-    }
-
-    result.signal_scale = x[signal_index] * inverse_scale;
-    double const beta = result.signal_scale - 1.0;
-    double chi2 = 0.0;
-    int pull = 0;
-    for (int e = 0; e < fit.n_experiments; ++e)
-    {
-        LikelihoodView const& data = fit.experiment[e];
-        chi2 += chi2_experiment(data, rates, inverse_scale, x[signal_index], x + pull, per_bin);
-        for (int p = 0; p < data.n_pulls; ++p)
-        {
-            result.pulls[pull + p] = x[pull + p];
-            double const reduced = x[pull + p] / data.pull_sigma[p];
-            chi2 += reduced * reduced;
-        }
-        pull += data.n_pulls;
-        rates += data.stride;
-        if (per_bin != nullptr)
-            per_bin += data.stride;
-    }
-    double const reduced = beta / fit.signal_sigma;
-    result.chi2 = chi2 + (fit.fix_pulls ? 0.0 : reduced * reduced);
-    if (!std::isfinite(result.chi2))
-        return detail::failed_fit(PointStatus::not_finite, result.iterations);
-    return result;
 }
 
 } // namespace nuscan

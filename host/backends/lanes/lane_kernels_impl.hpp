@@ -1,0 +1,190 @@
+/// \file
+/// Body of the files that are compiled once per instruction set. Everything here is a template on `Lanes`, a type of its own in
+/// every set, or local to the file: of an inline function that two sets share the linker might keep code that the processor does not
+/// know. A test looks for such functions.
+#pragma once
+
+#include <cstddef>
+
+#include "host/backends/lanes/lane_kernels.hpp"
+#include "host/backends/lanes/lanes.hpp"
+
+namespace nuscan
+{
+namespace
+{
+
+constexpr int n_lanes = static_cast<int>(Lanes::size());
+using Ops = RealOps<Lanes>;
+
+/// Templates that all lanes share.
+struct SharedBlock
+{
+    double const* block;
+    double operator()(int index) const { return block[index]; }
+};
+
+/// Templates of different combinations of masses, brought side by side.
+struct GatheredBlock
+{
+    Lanes const* block;
+    Lanes operator()(int index) const { return block[index]; }
+};
+
+Lanes load(double const* values, int n)
+{
+    // The last points of a batch fill a register with copies of the first of them.
+    return Lanes([=](auto lane) { return values[static_cast<int>(lane) < n ? static_cast<int>(lane) : 0]; });
+}
+
+/// Results of \p n points from number \p first of a batch on. Points of \p skip are left for the direct route.
+template<int static_pulls>
+void write(Profile<static_pulls, Lanes> const& profile, Ops::Mask skip, int n_pulls, int first, int n, LaneOutputs const& outputs)
+{
+    for (int l = 0; l < n; ++l)
+    {
+        auto const lane = static_cast<std::size_t>(l);
+        int const point = first + l;
+        bool const ok = profile.finite[lane] && profile.converged[lane];
+        auto const status = ok ? PointStatus::ok : profile.finite[lane] ? PointStatus::not_converged : PointStatus::not_finite;
+        outputs.status[point] = skip[lane] ? wants_direct_route : static_cast<std::uint8_t>(status);
+        outputs.chi2[point] = ok ? profile.chi2[lane] : NAN;
+        if (outputs.pulls == nullptr)
+            continue;
+        double* const pulls = outputs.pulls + static_cast<std::ptrdiff_t>(point) * (1 + n_pulls);
+        pulls[0] = ok ? profile.signal_scale[lane] - 1.0 : NAN;
+        for (int p = 0; p < n_pulls; ++p)
+            pulls[1 + p] = ok ? profile.pulls[p][lane] : NAN;
+    }
+}
+
+template<int static_monomials, int static_pulls, class Block>
+void factored_register(FactoredBatch const& batch, Block const& block, int first, int n, Lanes* rates)
+{
+    FitView const& fit = *batch.fit;
+    FactoredLayout const& layout = *batch.layout;
+    constexpr std::size_t capacity = static_monomials < 0 ? max_monomials : static_monomials;
+    Lanes monomials[capacity];
+    int const n_monomials = static_monomials < 0 ? layout.n_monomials : static_monomials;
+    for (int m = 0; m < n_monomials; ++m)
+        monomials[m] = load(batch.monomials + static_cast<std::ptrdiff_t>(m) * batch.stride + first, n);
+    FactoredPoints<static_monomials, static_pulls, Lanes, Block> points(fit, layout, block, monomials);
+    Profile<static_pulls, Lanes> result;
+    Ops::Mask accurate(false);
+    if (!fit.has_poisson && !fit.fix_pulls)
+        result = points.closed_form(accurate);
+    if (!Ops::all(accurate))
+    {
+        // A point's result may not depend on its neighbours: lanes that are done keep what they have.
+        Ops::Mask const done = accurate;
+        Ops::Mask const good = store_rates<static_monomials>(layout, block, points.monomials(), rates);
+        auto const other = points.by_bins(RatesInMemory<Lanes>{rates});
+        if (!Ops::any(done))
+            result = other;
+        else
+        {
+            result.chi2 = Ops::select(done, result.chi2, other.chi2);
+            result.signal_scale = Ops::select(done, result.signal_scale, other.signal_scale);
+            for (int p = 0; p < fit.n_pulls; ++p)
+                result.pulls[p] = Ops::select(done, result.pulls[p], other.pulls[p]);
+            result.finite = (done && result.finite) || (!done && other.finite);
+            result.converged = (done && result.converged) || (!done && other.converged);
+        }
+        accurate = accurate || good;
+    }
+    write(result, !accurate, fit.n_pulls, first, n, batch.outputs);
+}
+
+template<int static_monomials, int static_pulls>
+void factored_batch(FactoredBatch const& batch)
+{
+    auto* const rates = static_cast<Lanes*>(batch.workspace);
+    Lanes* const gathered = rates + batch.layout->n_slots;
+    for (int first = 0; first < batch.n_points; first += n_lanes)
+    {
+        int const n = batch.n_points - first < n_lanes ? batch.n_points - first : n_lanes;
+        double const* const* const blocks = batch.blocks + first;
+        bool shared = true;
+        for (int l = 1; l < n; ++l)
+            shared = shared && blocks[l] == blocks[0];
+        if (shared)
+            factored_register<static_monomials, static_pulls>(batch, SharedBlock{blocks[0]}, first, n, rates);
+        else
+        {
+            int const size = batch.layout->size();
+            for (int i = 0; i < size; ++i)
+                gathered[i] = Lanes([=](auto lane) { return blocks[static_cast<int>(lane) < n ? static_cast<int>(lane) : 0][i]; });
+            factored_register<static_monomials, static_pulls>(batch, GatheredBlock{gathered}, first, n, rates);
+        }
+    }
+}
+
+template<int static_pulls>
+void rate_batch(RateBatch const& batch)
+{
+    FitView const& fit = *batch.fit;
+    auto* const rates = static_cast<Lanes*>(batch.workspace);
+    for (int first = 0; first < batch.n_points; first += n_lanes)
+    {
+        int const n = batch.n_points - first < n_lanes ? batch.n_points - first : n_lanes;
+        double const* const values = batch.rates + static_cast<std::ptrdiff_t>(first) * fit.n_slots;
+        Lanes total = 0.0;
+        for (int slot = 0; slot < fit.n_slots; ++slot)
+        {
+            rates[slot] = Lanes([=, &fit](auto lane) {
+                return values[(static_cast<int>(lane) < n ? static_cast<int>(lane) : 0) * fit.n_slots + slot];
+            });
+            total = Ops::multiply_add(Ops::abs(rates[slot]), Lanes(fit.used[slot]), total);
+        }
+        Lanes const inverse_unit = 1.0 / signal_scale_unit(fit, total);
+        for (int slot = 0; slot < fit.n_slots; ++slot)
+            rates[slot] *= inverse_unit;
+        RatesInMemory<Lanes> const source{rates};
+        SignalSums<static_pulls, Lanes> sums;
+        add_up_signal(fit, source, sums);
+        write(profile(fit, source, sums, inverse_unit, Ops::is_finite(total)), Ops::Mask(false), fit.n_pulls, first, n,
+              batch.outputs);
+    }
+}
+
+/// The numbers of monomials and pulls that occur most are compiled in: one coupling, and the pulls of the experiments at hand.
+void evaluate_factored(FactoredBatch const& batch)
+{
+    bool const one_coupling = batch.layout->n_monomials == 3;
+    switch (batch.fit->n_pulls)
+    {
+    case 0:
+        return one_coupling ? factored_batch<3, 0>(batch) : factored_batch<-1, 0>(batch);
+    case 2:
+        return one_coupling ? factored_batch<3, 2>(batch) : factored_batch<-1, 2>(batch);
+    default:
+        return factored_batch<-1, -1>(batch);
+    }
+}
+
+void evaluate_rates(RateBatch const& batch)
+{
+    switch (batch.fit->n_pulls)
+    {
+    case 0:
+        return rate_batch<0>(batch);
+    case 2:
+        return rate_batch<2>(batch);
+    default:
+        return rate_batch<-1>(batch);
+    }
+}
+
+void logarithms(double const* x, double* result, int n)
+{
+    for (int first = 0; first < n; first += n_lanes)
+    {
+        int const size = n - first < n_lanes ? n - first : n_lanes;
+        Lanes const values = Ops::log(load(x + first, size));
+        for (int l = 0; l < size; ++l)
+            result[first + l] = values[static_cast<std::size_t>(l)];
+    }
+}
+
+} // namespace
+} // namespace nuscan

@@ -1,0 +1,88 @@
+/// \file
+/// Vector registers as a number type of the formulas. For files that are compiled for one instruction set only.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <experimental/simd>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "nuscan/core/real.hpp"
+
+namespace nuscan
+{
+
+/// As many doubles as a register of the instruction set holds.
+using Lanes = std::experimental::native_simd<double>;
+
+template<>
+struct RealOps<Lanes>
+{
+    using Mask = Lanes::mask_type;
+    static constexpr std::size_t size = Lanes::size();
+
+    [[gnu::always_inline]] static Lanes select(Mask mask, Lanes yes, Lanes no)
+    {
+        where(mask, no) = yes;
+        return no;
+    }
+    [[gnu::always_inline]] static bool any(Mask mask) { return any_of(mask); }
+    [[gnu::always_inline]] static bool all(Mask mask) { return all_of(mask); }
+    [[gnu::always_inline]] static Lanes multiply_add(Lanes a, Lanes b, Lanes c)
+    {
+        // By intrinsics: which products a compiler contracts by itself may differ between instruction sets.
+#if defined(__AVX512F__)
+        return static_cast<Lanes>(_mm512_fmadd_pd(static_cast<__m512d>(a), static_cast<__m512d>(b), static_cast<__m512d>(c)));
+#elif defined(__FMA__)
+        return static_cast<Lanes>(_mm256_fmadd_pd(static_cast<__m256d>(a), static_cast<__m256d>(b), static_cast<__m256d>(c)));
+#else
+        return a * b + c;
+#endif
+    }
+    [[gnu::always_inline]] static Lanes abs(Lanes x)
+    {
+        return std::experimental::abs(x);
+    }
+    [[gnu::always_inline]] static Lanes sqrt(Lanes x)
+    {
+        return std::experimental::sqrt(x);
+    }
+    [[gnu::always_inline]] static Mask is_finite(Lanes x)
+    {
+        return std::experimental::abs(x) < HUGE_VAL;
+    }
+
+    /// Natural logarithm to 1.5 units in the last place for positive normal numbers; NaN below, at infinity and for NaN.
+    /// x = 2^k m with sqrt(1/2) <= m < sqrt(2); ln m = 2 atanh(f/(2 + f)) with f = m - 1, as an odd series in s = f/(2 + f):
+    /// its terms are below 1e-17 from s^21 on. ln 2 is split so that k times its upper part is exact.
+    [[gnu::always_inline]] static Lanes log(Lanes x)
+    {
+        using Bits = std::experimental::rebind_simd_t<std::uint64_t, Lanes>;
+        constexpr std::uint64_t sqrt_half = std::bit_cast<std::uint64_t>(0x1.6a09e667f3bcdp-1);
+        constexpr std::uint64_t mantissa_mask = (std::uint64_t{1} << 52) - 1;
+        constexpr std::uint64_t bias = 1024;
+        // An integer below 2^52 in the low bits of 2^52 is added to it.
+        constexpr double two_to_52 = 0x1p52;
+        Bits const bits = std::bit_cast<Bits>(x) - sqrt_half;
+        Bits const exponent = (bits + (bias << 52)) >> 52;
+        Lanes const mantissa = std::bit_cast<Lanes>((bits & mantissa_mask) + sqrt_half);
+        Lanes const k = std::bit_cast<Lanes>(exponent | std::bit_cast<std::uint64_t>(two_to_52)) - (two_to_52 + double{bias});
+        Lanes const f = mantissa - 1.0;
+        Lanes const s = f / (2.0 + f);
+        Lanes const z = s * s;
+        Lanes series = 2.0 / 19.0;
+        for (double const coefficient :
+             {2.0 / 17.0, 2.0 / 15.0, 2.0 / 13.0, 2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0})
+            series = multiply_add(series, z, Lanes(coefficient));
+        // 2 s = f - f s: the leading term without the rounding error of s.
+        Lanes const tail = multiply_add(s * z, series, multiply_add(k, Lanes(0x1.ef35793c7673p-45), -(f * s)));
+        Lanes const value = multiply_add(k, Lanes(0x1.62e42fefa38p-1), f + tail);
+        return select(x > 0.0 && x < HUGE_VAL, value, Lanes(NAN));
+    }
+};
+
+} // namespace nuscan

@@ -1,0 +1,8 @@
+#include "host/backends/lanes/lane_kernels_impl.hpp"
+
+namespace nuscan
+{
+
+LaneKernels const lane_kernels_avx2{"avx2", n_lanes, evaluate_factored, evaluate_rates, logarithms, true};
+
+} // namespace nuscan

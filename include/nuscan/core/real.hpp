@@ -1,0 +1,37 @@
+/// \file
+/// What a numeric type must offer beyond arithmetic, so that one formula serves a device thread, a CPU core and the lanes of a
+/// vector register.
+#pragma once
+
+#include <cmath>
+
+#include "nuscan/core/macros.hpp"
+
+namespace nuscan
+{
+
+/// Operations on `Real`: a number, or several that go through the same steps side by side. Control flow is written with masks: a
+/// loop goes on while any lane wants it, and lanes that are done keep their values by `select`.
+template<class Real>
+struct RealOps;
+
+template<>
+struct RealOps<double>
+{
+    using Mask = bool;
+
+    NUSCAN_HD static double select(bool mask, double yes, double no) { return mask ? yes : no; }
+    NUSCAN_HD static bool any(bool mask) { return mask; }
+    NUSCAN_HD static bool all(bool mask) { return mask; }
+    /// a b + c, rounded once where the hardware does that at no cost.
+    NUSCAN_HD static double multiply_add(double a, double b, double c) { return a * b + c; }
+    NUSCAN_HD static double abs(double x) { return std::fabs(x); }
+    NUSCAN_HD static double sqrt(double x) { return std::sqrt(x); }
+    NUSCAN_HD static double log(double x) { return std::log(x); }
+    NUSCAN_HD static bool is_finite(double x) { return std::isfinite(x); }
+};
+
+template<class Real>
+using MaskOf = typename RealOps<Real>::Mask;
+
+} // namespace nuscan

@@ -79,7 +79,4 @@ Json experiment_json(std::vector<std::string> const& experiments);
 /// Prints JSON to standard output.
 void print_json(Json const& json);
 
-/// Entry of a parameter in the catalogue.
-ParameterInfo const& parameter_info(int parameter);
-
 } // namespace nuscan::cli

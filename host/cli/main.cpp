@@ -102,11 +102,6 @@ void print_json(Json const& json)
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-ParameterInfo const& parameter_info(int parameter)
-{
-    return parameter_catalogue[static_cast<std::size_t>(parameter)].info;
-}
-
 void CommonOptions::add_experiments(CLI::App& command, bool several)
 {
     auto* const option = command

@@ -89,7 +89,7 @@ void require_storable(SurfaceLayout const& layout)
     }
     std::int64_t const size = layout.size();
     for (RateRecord const& rate : layout.rates)
-        if (size > std::numeric_limits<std::int64_t>::max() / bins(rate))
+        if (!element_count(with_bins(grid_dims(layout.axes), rate)))
             throw RunError{fmt::format("too many points for rates of '{}'", rate.experiment)};
     IndexRange const range = layout.range;
     if (range.begin < 0 || range.end < range.begin || range.end > size)
@@ -412,11 +412,10 @@ void require_shape(hid_t dataset, Dims const& expected)
 
 std::int64_t SurfaceLayout::size() const
 {
-    std::int64_t points = 1;
-    for (AxisRecord const& axis : axes)
-        if (__builtin_mul_overflow(points, static_cast<std::int64_t>(axis.values.size()), &points))
-            throw RunError{"the grid has more points than a 64-bit number counts"};
-    return points;
+    auto const points = element_count(grid_dims(axes));
+    if (!points)
+        throw RunError{"the grid has more points than a 64-bit number counts"};
+    return *points;
 }
 
 // --- writer ---------------------------------------------------------------------------------------------------------------------

@@ -343,9 +343,7 @@ Prepared::Prepared(Inputs inputs, int refinement)
 {
     if (inputs_.experiments.empty() || inputs_.experiments.size() > max_experiments)
         throw InputError(fmt::format("{} experiments given; a fit takes 1 to {}", inputs_.experiments.size(), max_experiments));
-    std::size_t pulls = 0;
-    for (auto const& experiment : inputs_.experiments)
-        pulls += experiment.pulls.size();
+    std::size_t const pulls = pull_count(inputs_) - 1;
     if (pulls > max_pulls)
         throw InputError(fmt::format("{} background pulls in all; at most {} can be fitted", pulls, max_pulls));
     for (auto const& experiment : inputs_.experiments)

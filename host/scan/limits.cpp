@@ -85,7 +85,7 @@ std::vector<Limit> find_limits(std::shared_ptr<Prepared const> const& prepared, 
     {
         Limit limit;
         limit.parameter = parameter;
-        bool const bounded = parameter_catalogue[static_cast<std::size_t>(parameter)].info.bound != ParameterBound::none;
+        bool const bounded = parameter_info(parameter).bound != ParameterBound::none;
         // Building the line also checks that parameter and fixed values go together.
         Chi2Line const line(prepared, parameter, fixed, options.route, options.fix_pulls);
         if (reference)

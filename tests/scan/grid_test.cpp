@@ -77,6 +77,20 @@ TEST(Axis, OnePointIsItsMinimum)
     EXPECT_EQ(axis(0.0, 0.0, 1, AxisScale::linear).values(), std::vector<double>{0.0});
 }
 
+TEST(ElementCount, IsEmptyBeyond64Bits)
+{
+    EXPECT_EQ(element_count({}), 1);
+    EXPECT_EQ(element_count({7}), 7);
+    EXPECT_EQ(element_count({2, 3, 5}), 30);
+    EXPECT_EQ(element_count({4, 0, 5}), 0);
+    std::int64_t const most = std::numeric_limits<std::int64_t>::max();
+    EXPECT_EQ(element_count({most, 1}), most);
+    EXPECT_EQ(element_count({3037000499, 3037000499}), 9223372030926249001);
+    EXPECT_FALSE(element_count({3037000500, 3037000500}));
+    EXPECT_FALSE(element_count({2, most}));
+    EXPECT_EQ(element_count(grid_shape({{0, 0.0, 1.0, 4}, {1, 0.0, 1.0, 6}})), 24);
+}
+
 TEST(GridView, IndicesRunInCOrder)
 {
     GridView grid;

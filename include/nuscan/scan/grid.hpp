@@ -4,6 +4,8 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <vector>
 
 #include "nuscan/core/macros.hpp"
@@ -50,6 +52,28 @@ struct Axis
         return all;
     }
 };
+
+/// Number of elements of an array of this shape; empty if 64 bits do not hold it.
+inline std::optional<std::int64_t> element_count(std::vector<std::int64_t> const& shape)
+{
+    std::int64_t count = 1;
+    for (std::int64_t const n : shape)
+    {
+        if (n > 0 && count > std::numeric_limits<std::int64_t>::max() / n)
+            return std::nullopt;
+        count *= n;
+    }
+    return count;
+}
+
+/// Numbers of nodes of the axes.
+inline std::vector<std::int64_t> grid_shape(std::vector<Axis> const& axes)
+{
+    std::vector<std::int64_t> shape;
+    for (Axis const& axis : axes)
+        shape.push_back(axis.n);
+    return shape;
+}
 
 /// Points of a scan: a grid in C order (the last axis runs fastest), or a list of points.
 struct GridView

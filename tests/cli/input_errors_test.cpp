@@ -10,7 +10,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "host/backends/backend.hpp"
 #include "host/io/surface_file.hpp"
@@ -356,9 +358,14 @@ TEST_F(BadOutput, SystemFoldersTakeNoFiles)
 {
     // As root they look writable; no byte is free on them.
     expect_refused("/proc/nuscan_test.h5", {"/proc/nuscan_test.h5: "});
-    expect_refused("/sys/nuscan_test.h5", {"/sys/nuscan_test.h5: "});
-    for (char const* file : {"/proc/nuscan_test.h5", "/sys/nuscan_test.h5", "/proc/nuscan_test.h5.journal"})
+    for (char const* file : {"/proc/nuscan_test.h5", "/proc/nuscan_test.h5.journal"})
         EXPECT_FALSE(fs::exists(file));
+    // Some containers have an ordinary folder there, which takes files.
+    struct statfs system = {};
+    if (statfs("/sys", &system) != 0 || system.f_type != SYSFS_MAGIC)
+        GTEST_SKIP() << "/sys is no sysfs here";
+    expect_refused("/sys/nuscan_test.h5", {"/sys/nuscan_test.h5: "});
+    EXPECT_FALSE(fs::exists("/sys/nuscan_test.h5"));
 }
 
 TEST_F(BadOutput, MustNotBeAFolder)

@@ -510,6 +510,7 @@ struct SurfaceWriter::Impl
             h5::write_attribute(dataset, "bin_edges", edges_name(rate));
             h5::Handle const edges = h5::write_values(group.id(), edges_name(rate), rate.edges);
             h5::write_attribute(edges.id(), "units", "keV");
+            h5::write_attribute(edges.id(), "long_name", "edges of the bins in reconstructed energy, " + rate.experiment);
         }
         h5::write_attribute(group.id(), "order", names);
     }

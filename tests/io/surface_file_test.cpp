@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -432,6 +433,27 @@ TEST_F(SurfaceFile, KeepsPullsAndRates)
     layout.range = {12345, 54321};
     write_surface(path, layout, 20000);
     expect_all_values(path);
+}
+
+TEST_F(SurfaceFile, EveryDatasetSaysWhatItIs)
+{
+    // Viewers label with long_name and units.
+    write_surface(path, with_pulls_and_rates(make_layout({3, 4})));
+    h5::File const file = h5::File::open(path);
+    for (auto const& [group, names] : std::map<std::string, std::vector<std::string>>{
+             {"/axes", {"axis_0", "axis_1"}},
+             {"/grid", {"chi2", "status", "axis_0", "axis_1"}},
+             {"/grid/pulls", {"beta", "alpha_2", "a third"}},
+             {"/grid/rates", {"lz_2022", "lz_2022_bin_edges", "xenonnt_sr0", "xenonnt_sr0_bin_edges"}}})
+    {
+        h5::Handle const parent{H5Gopen2(file.id(), group.c_str(), H5P_DEFAULT), "open"};
+        for (std::string const& name : names)
+        {
+            h5::Handle const dataset = h5::open_dataset(parent.id(), name);
+            EXPECT_FALSE(h5::read_string(dataset.id(), "long_name").empty()) << group << "/" << name;
+            EXPECT_FALSE(h5::read_string(dataset.id(), "units").empty()) << group << "/" << name;
+        }
+    }
 }
 
 TEST_F(SurfaceFile, KeepsMetaAndPoints)

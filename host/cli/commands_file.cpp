@@ -51,8 +51,8 @@ void print_info(SurfaceReader const& file)
                meta.device, meta.route, meta.points_per_s);
     fmt::print("program       nuscan {}, commit {}{}, {}, CUDA {}\n", meta.version, meta.commit, meta.dirty ? " (modified)" : "",
                meta.compiler, meta.cuda);
-    fmt::print("command       {}\nconfiguration {}\ndata files    {}\n", meta.command_line, meta.configuration_sha256,
-               meta.data_sha256.size());
+    fmt::print("command       {}\nconfiguration {}\ndata files    {}{}\n", meta.command_line, meta.configuration_sha256,
+               meta.data_sha256.size(), meta.data_folder.empty() ? "" : " in " + meta.data_folder);
 }
 
 Json info_json(SurfaceReader const& file)
@@ -81,6 +81,7 @@ Json info_json(SurfaceReader const& file)
     json["configuration"] = meta.configuration;
     json["configuration_sha256"] = meta.configuration_sha256;
     json["data_sha256"] = meta.data_sha256;
+    json["data_folder"] = meta.data_folder;
     json["command_line"] = meta.command_line;
     json["program"] = {{"version", meta.version},
                        {"commit", meta.commit},

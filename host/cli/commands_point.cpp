@@ -21,6 +21,7 @@ namespace
 Inputs load(CommonOptions const& options)
 {
     DataFolder data = DataFolder::find();
+    spdlog::debug("data from {}", data.root().string());
     InputChoice choice;
     options.apply_inputs(choice);
     Inputs inputs = load_inputs(data, choice, options.experiments);

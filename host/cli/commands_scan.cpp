@@ -199,6 +199,7 @@ void add_scan(CLI::App& app, Program& program)
         scan.started = [&] {
             spdlog::info("{}: {} points on {}{}", configuration.title, configuration.size(), scan.device.description,
                          scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
+            spdlog::info("data from {}", data.root().string());
         };
         ScanResult const result = run_scan(configuration, data, scan);
         auto const& meta = result.meta;

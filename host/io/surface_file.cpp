@@ -340,6 +340,7 @@ void write_meta(hid_t root, SurfaceMeta const& meta)
     h5::Handle const group = create_group(root, "meta", "NXcollection");
     visit_meta(meta, AttributeWriter{group.id()});
     visit_texts(meta, [&](char const* name, std::string const& text) { h5::write_text(group.id(), name, text); });
+    h5::write_text(group.id(), "data_folder", meta.data_folder);
     h5::Handle const hashes = create_group(group.id(), "data_sha256", "NXcollection");
     for (auto const& [file, hash] : meta.data_sha256)
         h5::write_attribute(hashes.id(), file, hash);
@@ -353,6 +354,8 @@ SurfaceMeta read_meta(hid_t root)
     h5::Handle const group = h5::open_group(root, "meta");
     visit_meta(meta, AttributeReader{group.id()});
     visit_texts(meta, [&](char const* name, std::string& text) { text = h5::read_text(group.id(), name); });
+    if (h5::exists(group.id(), "data_folder")) // since schema 1.1
+        meta.data_folder = h5::read_text(group.id(), "data_folder");
     h5::Handle const hashes = h5::open_group(group.id(), "data_sha256");
     for (std::string const& file : h5::attribute_names(hashes.id()))
         if (file != "NX_class")

@@ -379,6 +379,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         meta.configuration_canonical = canonical;
         meta.configuration_sha256 = hash;
         meta.data_sha256 = data.hashes();
+        meta.data_folder = data.root().string();
         meta.command_line = options.command_line;
         meta.version = build::version;
         meta.commit = build::commit;

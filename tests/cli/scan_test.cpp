@@ -354,7 +354,8 @@ TEST_F(Scan, ProvenanceIsRecorded)
 {
     std::string const text = "# a comment\n" + vector_grid({"xenonnt_sr0"}, 4, 3);
     write("grid.toml", text);
-    scan("out.h5", {"--set", "q_e=1e-13", "--constant", "s_W2=0.24", "--threads", "1"});
+    auto const result = scan("out.h5", {"--set", "q_e=1e-13", "--constant", "s_W2=0.24", "--threads", "1"});
+    EXPECT_TRUE(result.said("info: data from " NUSCAN_SOURCE_DATA_DIR "\n")) << result;
     SurfaceReader const surface{file("out.h5")};
     auto const& meta = surface.meta();
     EXPECT_EQ(meta.title, "test");
@@ -367,6 +368,8 @@ TEST_F(Scan, ProvenanceIsRecorded)
     EXPECT_EQ(meta.configuration_canonical, canonical_form(configuration));
     EXPECT_NE(meta.command_line.find(" scan grid.toml -o out.h5 --set q_e=1e-13 --constant s_W2=0.24"), std::string::npos);
     EXPECT_EQ(meta.threads, 1);
+    EXPECT_EQ(meta.data_folder, NUSCAN_SOURCE_DATA_DIR);
+    EXPECT_NE(run({"info", "out.h5"}).out.find(" in " NUSCAN_SOURCE_DATA_DIR "\n"), std::string::npos);
     for (auto const& [name, hash] : meta.data_sha256)
         EXPECT_EQ(hash, sha256(read_text(fs::path{NUSCAN_SOURCE_DATA_DIR} / name))) << name;
     for (char const* name : {"experiments/xenonnt_sr0/events.txt", "experiments/xenonnt_sr0/experiment.toml", "solar/gs98.toml",
@@ -404,7 +407,7 @@ TEST_F(Scan, InfoHasItsShape)
         names.insert(name);
     EXPECT_EQ(names, (std::set<std::string>{"title", "experiments", "axes", "points", "range", "failed", "best_fit", "null",
                                             "status", "self_check", "configuration", "configuration_sha256", "data_sha256",
-                                            "command_line", "program", "run"}));
+                                            "data_folder", "command_line", "program", "run"}));
     ASSERT_EQ(json.at("axes").size(), 2U);
     EXPECT_EQ(json.at("axes").at(0),
               (Json{{"name", "m_V"}, {"unit", "MeV"}, {"min", 1e-3}, {"max", 1e2}, {"n", 4}, {"scale", "log"}}));

@@ -89,6 +89,7 @@ SurfaceMeta make_meta()
     meta.data_sha256 = {{"solar/pp.txt", "0123"}, {"/somewhere else/ä.txt", "4567"}};
     for (int i = 0; i < 20; ++i)
         meta.data_sha256["xenon/table_" + std::to_string(i) + ".txt"] = std::string(64, 'b');
+    meta.data_folder = "/somewhere else/ä";
     meta.command_line = "nuscan scan grid.toml -o out.h5";
     meta.version = "0.1.0";
     meta.commit = "abc";
@@ -468,6 +469,7 @@ TEST_F(SurfaceFile, KeepsMetaAndPoints)
     EXPECT_EQ(meta.configuration_canonical, expected.configuration_canonical);
     EXPECT_EQ(meta.configuration_sha256, expected.configuration_sha256);
     EXPECT_EQ(meta.data_sha256, expected.data_sha256);
+    EXPECT_EQ(meta.data_folder, expected.data_folder);
     EXPECT_EQ(meta.command_line, expected.command_line);
     EXPECT_EQ(meta.version, expected.version);
     EXPECT_EQ(meta.commit, expected.commit);
@@ -726,6 +728,17 @@ TEST_F(SurfaceFile, SchemaDecides)
         replace_attribute(file, "/", "schema_major", [](hid_t root) { h5::write_attribute(root, "schema_major", "one"); });
     });
     expect_refused(path, {"attribute 'schema_major' of '/' is not an integer"});
+}
+
+TEST_F(SurfaceFile, FilesOfSchema10NameNoDataFolder)
+{
+    write_small();
+    change(path, [](hid_t file) {
+        replace_integer(file, "/", "schema_minor", 0);
+        h5::check(H5Ldelete(file, "/meta/data_folder", H5P_DEFAULT), "delete");
+    });
+    expect_all_values(path);
+    EXPECT_EQ(SurfaceReader{path}.meta().data_folder, "");
 }
 
 TEST_F(SurfaceFile, NamesWhatIsMissing)

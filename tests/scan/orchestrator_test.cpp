@@ -272,6 +272,28 @@ TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
     EXPECT_EQ(started, 4) << "nothing is started when all is there";
 }
 
+TEST(RunScan, TheSameDataInAnotherPlaceContinueIt)
+{
+    TempDir const temp;
+    auto wanted = configuration({axis("mu_e", 0.0, 1e-11, 10)});
+    wanted.experiments = {"xenonnt_sr0"};
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    options.threads = 1;
+    options.chunk = 6;
+    options.interrupted = [] { return true; };
+    auto data = shipped_data();
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::interrupted);
+    std::filesystem::copy(NUSCAN_SOURCE_DATA_DIR, temp.path() / "data", std::filesystem::copy_options::recursive);
+    DataFolder copy(temp.path() / "data");
+    auto const result = run_scan(wanted, copy, options);
+    EXPECT_EQ(result.outcome, ScanOutcome::finished);
+    EXPECT_EQ(result.resumed_at, 6);
+    // The record names the place all the same; the surface is that of either.
+    EXPECT_EQ(SurfaceReader(options.output).meta().data_folder, (temp.path() / "data").string());
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::already_finished);
+}
+
 TEST(RunScan, NothingIsWrittenWhenTheInputIsRefused)
 {
     TempDir const temp;

@@ -76,6 +76,9 @@ void add_validate(CLI::App& app, Program& program);
 /// "experiment" of the JSON outputs: a name, or an array where several were given.
 Json experiment_json(std::vector<std::string> const& experiments);
 
+/// A value of a parameter with its unit, which a pure number lacks.
+std::string value_text(double value, int parameter);
+
 /// Prints JSON to standard output.
 void print_json(Json const& json);
 

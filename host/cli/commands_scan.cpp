@@ -10,6 +10,7 @@
 #include "host/cli/cli.hpp"
 #include "host/scan/orchestrator.hpp"
 #include "host/support/error.hpp"
+#include "host/support/text.hpp"
 
 namespace nuscan::cli
 {
@@ -161,13 +162,14 @@ void add_plan(CLI::App& app, Program&)
         }
         fmt::print("{}\n", configuration.title);
         for (Axis const& axis : configuration.axes)
-            fmt::print("  {:<13}{:g} to {:g} {}, {} points, {}\n", parameter_info(axis.parameter).name, axis.min, axis.max,
-                       parameter_info(axis.parameter).unit, axis.n, axis.scale == AxisScale::log ? "log" : "linear");
+            fmt::print("  {:<13}{:g} to {}, {}, {}\n", parameter_info(axis.parameter).name, axis.min,
+                       value_text(axis.max, axis.parameter), counted(axis.n, "point"),
+                       axis.scale == AxisScale::log ? "log" : "linear");
         for (auto const& [parameter, value] : configuration.fixed)
-            fmt::print("  {:<13}fixed at {:g} {}\n", parameter_info(parameter).name, value, parameter_info(parameter).unit);
-        fmt::print("points        {} in {} chunks\nmemory        {}\ndisk          {} (and {} while it runs)\n"
+            fmt::print("  {:<13}fixed at {}\n", parameter_info(parameter).name, value_text(value, parameter));
+        fmt::print("points        {} in {}\nmemory        {}\ndisk          {} (and {} while it runs)\n"
                    "time          about {} on {}\n",
-                   plan.points, plan.chunks, size_text(plan.memory_bytes), size_text(plan.file_bytes),
+                   plan.points, counted(plan.chunks, "chunk"), size_text(plan.memory_bytes), size_text(plan.file_bytes),
                    size_text(plan.journal_bytes), duration_text(plan.seconds), scan.device.description);
     });
 }
@@ -197,7 +199,7 @@ void add_scan(CLI::App& app, Program& program)
         scan.interrupted = [] { return stop_requested != 0; };
         DataFolder data = DataFolder::find();
         scan.started = [&] {
-            spdlog::info("{}: {} points on {}{}", configuration.title, configuration.size(), scan.device.description,
+            spdlog::info("{}: {} on {}{}", configuration.title, counted(configuration.size(), "point"), scan.device.description,
                          scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
             spdlog::info("data from {}", data.root().string());
         };
@@ -231,13 +233,13 @@ void add_scan(CLI::App& app, Program& program)
             best += fmt::format(", {} = {:.6g}", name, value);
         spdlog::info("chi2 min = {:.6f}{}; chi2 SM = {:.6f}", result.best_fit.chi2, best, result.null.chi2);
         if (meta.direct_fallback > 0)
-            spdlog::info("{} points took the direct route: amplitudes cancel", meta.direct_fallback);
+            spdlog::info("{} took the direct route: amplitudes cancel", counted(meta.direct_fallback, "point"));
         if (meta.not_converged > 0)
             spdlog::warn("{} points did not converge; their chi2 is NaN, their status 2", meta.not_converged);
         if (meta.not_finite > 0)
             spdlog::warn("{} points are not finite (couplings overflow); their chi2 is NaN, their status 3", meta.not_finite);
-        spdlog::info("self-check: {} points recomputed by the reference, worst |delta chi2|/(1 + chi2) = {:.1e}",
-                     meta.self_check.points, meta.self_check.worst);
+        spdlog::info("self-check: {} recomputed by the reference, worst |delta chi2|/(1 + chi2) = {:.1e}",
+                     counted(meta.self_check.points, "point"), meta.self_check.worst);
         if (result.outcome == ScanOutcome::self_check_failed)
         {
             spdlog::error("the self-check failed: the deviation is above {:.0e}; {} is kept and marked failed",

@@ -97,6 +97,12 @@ Json experiment_json(std::vector<std::string> const& experiments)
     return experiments.size() == 1 ? Json(experiments.front()) : Json(experiments);
 }
 
+std::string value_text(double value, int parameter)
+{
+    std::string const unit = parameter_info(parameter).unit;
+    return fmt::format("{:g}{}", value, unit == "1" ? "" : " " + unit);
+}
+
 void print_json(Json const& json)
 {
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));

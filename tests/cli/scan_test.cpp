@@ -418,7 +418,8 @@ TEST_F(Scan, InfoHasItsShape)
     EXPECT_GE(json.at("self_check").at("points").get<int>(), 4);
     EXPECT_EQ(json.at("status"), (Json{{"not_converged", 0}, {"not_finite", 0}, {"direct_fallback", 0}}));
     auto const text = run({"info", "out.h5"});
-    EXPECT_NE(text.out.find("axis          m_V [MeV]  0.001 to 100, 4 points, log"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("axis          m_V [MeV]  0.001 to 100, 4 points, log\n"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("axis          g_V  1e-08 to 1e-05, 3 points, log\n"), text.out.npos) << text;
 }
 
 TEST_F(Scan, PlanHasItsShapeAndWritesNothing)
@@ -441,7 +442,14 @@ TEST_F(Scan, PlanHasItsShapeAndWritesNothing)
     EXPECT_GT(json.at("seconds_estimate").get<double>(), 0.0);
     EXPECT_EQ(std::distance(fs::directory_iterator{temp_.path()}, {}), 1) << "plan wrote a file";
     auto const text = run({"plan", "grid.toml"});
-    EXPECT_NE(text.out.find("points        1200 in 1 chunks"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("\n  m_V          0.001 to 100 MeV, 40 points, log\n"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("\n  g_V          1e-08 to 1e-05, 30 points, log\n"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("\npoints        1200 in 1 chunk\n"), text.out.npos) << text;
+    write("one.toml",
+          "[scan]\nexperiments = [\"xenonnt_sr0\"]\n[axes]\nm_V = { min = 1.0, max = 1.0, n = 1 }\n[fixed]\ng_V = 1e-6\n");
+    auto const one = run({"plan", "one.toml", "--chunk", "1"});
+    EXPECT_NE(one.out.find("\n  m_V          1 to 1 MeV, 1 point, linear\n  g_V          fixed at 1e-06\n"), one.out.npos) << one;
+    fs::remove(file("one.toml"));
 
     // What the plan says of the disk bounds what the scan takes.
     scan("out.h5");
@@ -944,9 +952,9 @@ TEST_F(Validate, ContradictionsAreFound)
     forge([](auto& chi2, auto&, auto&, auto&) { chi2[7] = 1.0; });
     expect_invalid("forged.h5", "but lies at 7");
     forge([](auto& chi2, auto&, auto&, auto&) { chi2[29] = NAN; });
-    expect_invalid("forged.h5", "1 points have a status that contradicts their chi2");
+    expect_invalid("forged.h5", "1 point with a status that contradicts chi2");
     forge([](auto&, auto& status, auto&, auto&) { status[3] = 255; });
-    expect_invalid("forged.h5", "1 points were never computed");
+    expect_invalid("forged.h5", "1 point never computed");
     forge([](auto&, auto& status, auto&, auto&) { status[3] = 1; });
     expect_invalid("forged.h5", "the counts of failed points differ from the record");
     forge([](auto&, auto&, auto& meta, auto&) { meta.configuration_canonical += " "; });

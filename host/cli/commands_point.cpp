@@ -47,6 +47,15 @@ char const* status_text(PointStatus status)
     return "not_finite";
 }
 
+/// Says on standard error why the numbers of a point are missing.
+void warn_of_failure(PointStatus status)
+{
+    if (status == PointStatus::not_finite)
+        spdlog::warn("a rate or chi^2 is not finite at this point: the couplings overflow");
+    if (status == PointStatus::not_converged)
+        spdlog::warn("the minimisation over the pulls did not converge at this point");
+}
+
 /// A point on the device asked for.
 PointEvaluation evaluate_on(Prepared const& prepared, FixedParameters const& fixed, CommonOptions const& options, bool fix_pulls)
 {
@@ -166,10 +175,7 @@ void add_chi2(CLI::App& app, Program&)
                                prepared.experiments()[e].used()[i] != 0 ? "" : "  (no acceptance)");
             }
         }
-        if (point.fit.status == PointStatus::not_finite)
-            spdlog::warn("a rate or chi^2 is not finite at this point: the couplings overflow");
-        if (point.fit.status == PointStatus::not_converged)
-            spdlog::warn("the minimisation over the pulls did not converge at this point");
+        warn_of_failure(point.fit.status);
     });
 }
 
@@ -234,6 +240,7 @@ void add_spectrum(CLI::App& app, Program&)
             print_json(json);
         else if (!options->csv)
             fmt::print("{:>18}{:>11.4g}{:>12.5g}{:>12.5g}{:>12.5g}{:>12.5g}\n", "sum", sums[0], sums[1], sums[2], sums[3], sums[4]);
+        warn_of_failure(point.fit.status);
     });
 }
 
@@ -431,6 +438,8 @@ void add_tmm(CLI::App& app, Program&)
             fmt::print("mu_eff of {}{} at {:g} km, {:g} MeV   {:.8g} mu_B\nmu_eff of solar neutrinos (Eq. 6)   {:.8g} mu_B\n",
                        options->antineutrino ? "anti-nu_" : "nu_", options->flavour, options->baseline, options->energy,
                        std::sqrt(squared), std::sqrt(solar));
+        if (!std::isfinite(squared) || !std::isfinite(solar))
+            spdlog::warn("an effective moment is not finite: the moments or the phases of the oscillation overflow");
     });
 }
 

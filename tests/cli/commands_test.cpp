@@ -382,6 +382,20 @@ TEST(SpectrumCommand, CsvHasTheNumbersOfTheJson)
     }
 }
 
+TEST(SpectrumCommand, PointThatFailsIsWarnedOf)
+{
+    for (std::string const device : {"cpu", "reference"})
+        for (Arguments const& format : {Arguments{}, {"--csv"}, {"--json"}})
+        {
+            Arguments arguments{"spectrum", "-e", "lz_ws2022", "--set", "mu_e=1e300", "--device", device};
+            arguments.insert(arguments.end(), format.begin(), format.end());
+            auto const run = run_nuscan(arguments);
+            EXPECT_EQ(run.exit_code, 0) << "as with chi2: " << run;
+            EXPECT_EQ(run.err, "warning: a rate or chi^2 is not finite at this point: the couplings overflow\n") << run;
+        }
+    EXPECT_EQ(run_nuscan({"spectrum", "-e", "lz_ws2022", "--set", "mu_e=1e-9", "--csv"}).err, "");
+}
+
 TEST(SpectrumCommand, TextEndsWithTheSums)
 {
     auto const run = run_nuscan({"spectrum", "-e", "lz_ws2022"});
@@ -629,6 +643,22 @@ TEST(TmmCommand, AntineutrinosAndMajoranaPhasesMatter)
     EXPECT_EQ(moment(with({"--majorana", "0,0"})), neutrino);
     EXPECT_GT(std::fabs(moment(with({"--majorana", "0.5,-1.25"})) / neutrino - 1.0), 1e-3);
     EXPECT_GT(std::fabs(moment(with({"--oscillation", "nufit52"})) / neutrino - 1.0), 1e-4);
+}
+
+TEST(TmmCommand, OverflowIsWarnedOf)
+{
+    for (Arguments const& point : {Arguments{"--baseline", "1", "--energy", "3", "--lambda", "1e300,0,0"},
+                                   {"--baseline", "1e300", "--energy", "1e-300", "--lambda", "1e-11,1e-11,0"}})
+        for (Arguments const& format : {Arguments{}, {"--json"}})
+        {
+            Arguments arguments{"tmm", "--flavour", "e"};
+            arguments.insert(arguments.end(), point.begin(), point.end());
+            arguments.insert(arguments.end(), format.begin(), format.end());
+            auto const run = run_nuscan(arguments);
+            EXPECT_EQ(run.exit_code, 0) << run;
+            EXPECT_TRUE(run.said("warning: an effective moment is not finite: ")) << run;
+        }
+    EXPECT_EQ(run_nuscan({"tmm", "--flavour", "e", "--baseline", "1", "--energy", "3", "--lambda", "1e-11,0,0"}).err, "");
 }
 
 TEST(TmmCommand, TextNamesTheNeutrino)

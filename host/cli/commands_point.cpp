@@ -82,10 +82,17 @@ PointEvaluation evaluate_on(Prepared const& prepared, FixedParameters const& fix
     return evaluation;
 }
 
+/// An end where the parameter's own bound is, or none at all, is not named.
 std::string interval_text(Interval const& interval, bool bounded)
 {
-    if (bounded && interval.lo == 0.0)
-        return std::isfinite(interval.hi) ? fmt::format("< {:.4g}", interval.hi) : "no limit";
+    bool const has_lower = std::isfinite(interval.lo) && !(bounded && interval.lo == 0.0);
+    bool const has_upper = std::isfinite(interval.hi);
+    if (!has_lower && !has_upper)
+        return "no limit";
+    if (!has_lower)
+        return fmt::format("< {:.4g}", interval.hi);
+    if (!has_upper)
+        return fmt::format("> {:.4g}", interval.lo);
     return fmt::format("[{:.4g}, {:.4g}]", interval.lo, interval.hi);
 }
 
@@ -329,12 +336,23 @@ void add_limits(CLI::App& app, Program&)
         auto const limits = find_limits(prepared, refined, parameters, fixed, limit_options);
         double const chi2_sm = evaluate_point(*prepared, {}, options->fix_pulls).fit.chi2;
 
-        Json json{{"experiment", experiment_json(options->experiments)}, {"cl", options->cl},  {"dof", options->dof},
-                  {"delta_chi2", delta_chi2(options->cl, options->dof)}, {"chi2_sm", chi2_sm}, {"limits", Json::array()}};
+        Json json{{"experiment", experiment_json(options->experiments)},
+                  {"cl", options->cl},
+                  {"dof", options->dof},
+                  {"delta_chi2", delta_chi2(options->cl, options->dof)},
+                  {"chi2_sm", chi2_sm}};
+        std::vector<std::string> kept;
+        for (auto const& [parameter, value] : fixed)
+        {
+            json["fixed"][parameter_info(parameter).name] = value;
+            kept.push_back(fmt::format("{} = {}", parameter_info(parameter).name, value_text(value, parameter)));
+        }
+        json["limits"] = Json::array();
         if (!options->json)
-            fmt::print("{}: {:g}% C.L. ({} dof, Delta chi2 = {:.5f}), chi2(SM) = {:.4f}\n\n{:<14}{:<6}{:>12}{:>11}{}  allowed\n",
+            fmt::print("{}: {:g}% C.L. ({} dof, Delta chi2 = {:.5f}), chi2(SM) = {:.4f}\n{}\n{:<14}{:<6}{:>12}{:>11}{}  allowed\n",
                        join(options->experiments, " + "), 100.0 * options->cl, options->dof, delta_chi2(options->cl, options->dof),
-                       chi2_sm, "parameter", "unit", "best fit", "chi2 min", options->convergence ? "  convergence" : "");
+                       chi2_sm, kept.empty() ? "" : fmt::format("fixed: {}\n", join(kept)), "parameter", "unit", "best fit",
+                       "chi2 min", options->convergence ? "  convergence" : "");
         for (auto const& limit : limits)
         {
             auto const& info = parameter_info(limit.parameter);
@@ -364,10 +382,16 @@ void add_limits(CLI::App& app, Program&)
             if (!options->json)
                 fmt::print("{:<14}{:<6}{:>12.4g}{:>11.4f}{}  {}{}\n", info.name, info.unit, limit.region.best_fit,
                            limit.region.chi2_min, limit.convergence ? fmt::format("{:>13.1e}", *limit.convergence) : "",
-                           join(texts, " and "), limit.region.marginal ? "  (marginal)" : "");
+                           join(texts, " or "), limit.region.marginal ? "  (marginal)" : "");
         }
         if (options->json)
             print_json(json);
+        for (auto const& limit : limits)
+            if (limit.signal_is_off())
+                spdlog::warn("{}: at its best fit the flux pull is {:.4g}: the fit switches the neutrino signal off, and the limit "
+                             "means little{}",
+                             parameter_info(limit.parameter).name, limit.flux_pull,
+                             fixed.empty() ? "" : "; the values of --set contradict the data");
     });
 }
 

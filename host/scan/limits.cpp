@@ -97,6 +97,10 @@ std::vector<Limit> find_limits(std::shared_ptr<Prepared const> const& prepared, 
             Chi2Line const refined_line(refined, parameter, fixed, options.route, options.fix_pulls);
             limit.convergence = relative_change(limit.region, find_allowed_region(refined_line, bounded, threshold));
         }
+        FixedParameters best = fixed;
+        best[parameter] = limit.region.lowest_at;
+        limit.flux_pull = reference ? reference->evaluate(parameter_values(best)).pulls.front()
+                                    : evaluate_point(*prepared, best, options.fix_pulls).pulls.front();
         limits.push_back(limit);
     }
     return limits;

@@ -552,6 +552,54 @@ TEST(LimitsCommand, ParametersThatSetRulesOutAreLeftOut)
     EXPECT_TRUE(run.said("Lambda_1 is left out")) << run;
 }
 
+TEST(LimitsCommand, FixedValuesAreEchoed)
+{
+    Arguments arguments{"limits", "-e", "xenonnt_sr0", "-p", "g_V", "--set", "m_V=0.05", "--set", "mu_e=1e-12"};
+    auto const text = run_nuscan(arguments);
+    EXPECT_NE(text.out.find("\nfixed: mu_e = 1e-12 mu_B, m_V = 0.05 MeV\n\nparameter "), text.out.npos) << text;
+    arguments.push_back("--json");
+    EXPECT_EQ(run_json(arguments).at("fixed"), (Json{{"mu_e", 1e-12}, {"m_V", 0.05}}));
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "mu_e"}).out.find("fixed"), std::string::npos);
+}
+
+TEST(LimitsCommand, SignalThatIsSwitchedOffIsWarnedOf)
+{
+    // A hundred times the limit on mu_mu: the fit prefers a Sun without neutrinos, and q_e may be anything small.
+    for (Arguments const& more : {Arguments{}, {"--json"}, {"--device", "reference"}, {"-p", "mu_tau"}})
+    {
+        Arguments arguments{"limits", "-e", "xenonnt_sr0", "-p", "q_e", "--set", "mu_mu=1e-8"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        auto const run = run_nuscan(arguments);
+        EXPECT_EQ(run.exit_code, 0) << run;
+        EXPECT_TRUE(run.said("warning: q_e: at its best fit the flux pull is -1: the fit switches the neutrino signal off")) << run;
+        EXPECT_EQ(lines(run.err).size(), more.size() > 1 && more[0] == "-p" ? 2U : 1U) << run;
+    }
+    // The best fit is a mass far out, where there is no mediator.
+    auto const mass = run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "m_V", "--set", "g_V=1e-9", "--set", "mu_mu=1e-8"});
+    EXPECT_TRUE(mass.said("warning: m_V: at its best fit the flux pull is -1: ")) << mass;
+    // A Sun that is only dimmed, no signal to switch off, and pulls that are kept at 0.
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "q_e", "--set", "mu_mu=2e-11"}).err, "");
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "lz_ws2022", "-p", "mu_e", "q_e"}).err, "");
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "q_e", "--set", "mu_mu=1e-8", "--fix-pulls"}).err, "");
+}
+
+TEST(LimitsCommand, TextNamesOnlyTheEndsThereAre)
+{
+    auto const allowed = [](Arguments const& more) {
+        Arguments arguments{"limits", "-e", "xenonnt_sr0"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        auto const all = lines(run_nuscan(arguments).out);
+        auto const& line = all.back();
+        return line.substr(all[all.size() - 2].find("allowed"));
+    };
+    EXPECT_TRUE(allowed({"-p", "mu_e"}).starts_with("< 8.8")) << "0 is allowed";
+    EXPECT_TRUE(allowed({"-p", "q_e"}).starts_with("[-1.2"));
+    EXPECT_TRUE(allowed({"-p", "m_V", "--set", "g_V=1e-5"}).starts_with("> ")) << "decouples";
+    EXPECT_EQ(allowed({"-p", "m_V", "--set", "g_V=1e-12"}), "no limit");
+    // Two stretches.
+    EXPECT_NE(allowed({"-p", "r2_e", "--cl", "0.6826894921"}).find("] or ["), std::string::npos);
+}
+
 TEST(LimitsCommand, TextHasOneLinePerParameter)
 {
     auto const run = run_nuscan({"limits", "-e", "xenonnt_sr0"});

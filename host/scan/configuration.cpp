@@ -84,6 +84,11 @@ Axis read_axis(TomlReader const& axes, std::string const& key)
                     fmt::format("a log axis needs min > 0, but min = {:g}; use scale = \"linear\" or a positive min", axis.min));
     check_value(table, "min", axis.parameter, axis.min);
     check_value(table, "max", axis.parameter, axis.max);
+    if (auto const i = axis.first_coincidence(); i >= 0)
+        table.error("n",
+                    fmt::format("nodes {} and {} of {} are the same number, {}: the range is too narrow for {} points; use fewer "
+                                "or widen it",
+                                i, i + 1, axis.n, axis.value(i), axis.n));
     return axis;
 }
 

@@ -2,6 +2,7 @@
 /// Axes of a scan and the correspondence between a point's index and its coordinates.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -41,6 +42,28 @@ struct Axis
         if (scale == AxisScale::log)
             return std::exp((1.0 - t) * std::log(min) + t * std::log(max));
         return (1.0 - t) * min + t * max;
+    }
+
+    /// The first node whose successor is not above it, because the range is too narrow for so many numbers; -1 if there is none.
+    std::int64_t first_coincidence() const
+    {
+        // Nodes many roundings apart need no look at each. A log axis rounds in the exponent, which may be hundreds, and below the
+        // smallest normal number in the value.
+        constexpr double roundings = 64.0;
+        constexpr double rounding = std::numeric_limits<double>::epsilon();
+        bool const is_log = scale == AxisScale::log;
+        double const from = is_log ? std::log(min) : min;
+        double const to = is_log ? std::log(max) : max;
+        double const largest = std::max({std::fabs(from), std::fabs(to), is_log ? 1.0 : std::numeric_limits<double>::min()});
+        bool const is_normal = !is_log || min >= std::numeric_limits<double>::min();
+        if (n < 2)
+            return -1;
+        if (is_normal && to / static_cast<double>(n - 1) - from / static_cast<double>(n - 1) > roundings * rounding * largest)
+            return -1;
+        for (std::int64_t i = 0; i + 1 < n; ++i)
+            if (!(value(i) < value(i + 1)))
+                return i;
+        return -1;
     }
 
     std::vector<double> values() const

@@ -345,7 +345,8 @@ void add_limits(CLI::App& app, Program&)
         for (auto const& [parameter, value] : fixed)
         {
             json["fixed"][parameter_info(parameter).name] = value;
-            kept.push_back(fmt::format("{} = {}", parameter_info(parameter).name, value_text(value, parameter)));
+            kept.push_back(
+                fmt::format("{} = {}", parameter_info(parameter).name, value_text(value, parameter_info(parameter).unit)));
         }
         json["limits"] = Json::array();
         if (!options->json)

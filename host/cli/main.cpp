@@ -97,9 +97,8 @@ Json experiment_json(std::vector<std::string> const& experiments)
     return experiments.size() == 1 ? Json(experiments.front()) : Json(experiments);
 }
 
-std::string value_text(double value, int parameter)
+std::string value_text(double value, std::string const& unit)
 {
-    std::string const unit = parameter_info(parameter).unit;
     return fmt::format("{:g}{}", value, unit == "1" ? "" : " " + unit);
 }
 

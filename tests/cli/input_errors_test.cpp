@@ -878,7 +878,7 @@ TEST(NotErrors, HugeCouplingsGiveAStatus)
         }
 }
 
-TEST(NotErrors, HugeCouplingsInAScanAreCounted)
+TEST(NotErrors, HugeCouplingsInAScanDoNotEndIt)
 {
     // Two moments, of which the second overflows, times four charges.
     TempDir const temp;
@@ -890,8 +890,16 @@ TEST(NotErrors, HugeCouplingsInAScanAreCounted)
     for (std::string const route : {"direct", "factored"})
     {
         auto const run = run_nuscan({"scan", "grid.toml", "-o", route + ".h5", "--route", route}, options);
-        EXPECT_EQ(run.exit_code, 0) << run;
-        EXPECT_TRUE(run.said("warning: 4 points are not finite")) << run;
+        EXPECT_EQ(run.exit_code, 1) << run;
+        EXPECT_EQ(run.out, route + ".h5\n") << run;
+        EXPECT_TRUE(run.err.ends_with("error: 4 points not finite: couplings overflow (status 3, chi2 NaN)\n"
+                                      "error:   point 4: mu_e = 1e+300 mu_B, q_e = 0 e\n"
+                                      "error:   point 5: mu_e = 1e+300 mu_B, q_e = 3.33333e-14 e\n"
+                                      "error:   point 6: mu_e = 1e+300 mu_B, q_e = 6.66667e-14 e\n"
+                                      "error:   point 7: mu_e = 1e+300 mu_B, q_e = 1e-13 e\n"
+                                      "error: "
+                                      + route + ".h5 is complete but for 4 of 8 points\n"))
+            << run;
         SurfaceReader const surface{temp.path() / (route + ".h5")};
         auto const status = surface.status({0, 8});
         auto const chi2 = surface.chi2({0, 8});
@@ -905,6 +913,10 @@ TEST(NotErrors, HugeCouplingsInAScanAreCounted)
         EXPECT_FALSE(surface.meta().failed);
         EXPECT_EQ(run_json({"info", route + ".h5", "--json"}, options).at("status").at("not_finite").get<int>(), 4);
         EXPECT_EQ(run_nuscan({"validate", route + ".h5", "--points", "8"}, options).exit_code, 0);
+        // Again it is finished, and no better.
+        auto const again = run_nuscan({"--quiet", "scan", "grid.toml", "-o", route + ".h5"}, options);
+        EXPECT_EQ(again.exit_code, 1) << again;
+        EXPECT_TRUE(again.said("error:   point 4: mu_e = 1e+300 mu_B, q_e = 0 e\n")) << again;
     }
 }
 

@@ -9,8 +9,10 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "host/io/hdf5_file.hpp"
@@ -959,6 +961,46 @@ TEST_F(Validate, ContradictionsAreFound)
     expect_invalid("forged.h5", "the counts of failed points differ from the record");
     forge([](auto&, auto&, auto& meta, auto&) { meta.configuration_canonical += " "; });
     expect_invalid("forged.h5", "the configuration does not have the recorded SHA-256");
+}
+
+TEST_F(Validate, FailedPointsOfEveryKindAreListed)
+{
+    forge([](auto& chi2, auto& status, auto& meta, auto& best_fit) {
+        for (std::size_t i = 0; i < chi2.size(); ++i)
+            if (i % 3 != 0 && static_cast<std::int64_t>(i) != best_fit.index)
+            {
+                status[i] = i % 3 == 1 ? 3 : 2;
+                chi2[i] = NAN;
+                ++(i % 3 == 1 ? meta.not_finite : meta.not_converged);
+            }
+        // Whether the best fit was one of them makes no difference to what is listed first.
+        ASSERT_GT(best_fit.index, 17);
+    });
+    SurfaceReader const surface{file("forged.h5")};
+    auto const& meta = surface.meta();
+    auto const& axes = surface.layout().axes;
+    ASSERT_GE(meta.not_finite, 9);
+    fs::rename(file("forged.h5"), file("out.h5"));
+    auto const again = run(scan_command("out.h5"));
+    EXPECT_EQ(again.exit_code, 1) << again;
+    EXPECT_TRUE(again.said("out.h5 is finished already")) << again;
+    for (auto const& [what, count, first] :
+         {std::tuple{"without convergence of the pulls (status 2, chi2 NaN)", meta.not_converged, 2},
+          std::tuple{"not finite: couplings overflow (status 3, chi2 NaN)", meta.not_finite, 1}})
+    {
+        std::string expected = "error: " + std::to_string(count) + " points " + what + "\n";
+        for (int k = 0; k < 5; ++k)
+        {
+            auto const index = static_cast<std::size_t>(first + 3 * k);
+            expected += fmt::format("error:   point {}: m_V = {:g} MeV, g_V = {:g}\n", index, axes[0].values[index / 5],
+                                    axes[1].values[index % 5]);
+        }
+        expected += fmt::format("error:   and {} more\n", count - 5);
+        EXPECT_TRUE(again.said(expected)) << expected << again;
+    }
+    EXPECT_TRUE(
+        again.said(fmt::format("error: out.h5 is complete but for {} of 30 points\n", meta.not_finite + meta.not_converged)))
+        << again;
 }
 
 TEST_F(Validate, AFailedSelfCheckStaysVisible)

@@ -181,7 +181,10 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
         given.push_back(axis.parameter);
     for (auto const& [parameter, value] : configuration.fixed)
         given.push_back(parameter);
-    naming_grid_file(configuration, [&] { check_parameter_set(given, inputs); });
+    naming_grid_file(configuration, [&] {
+        require_fit_size(inputs);
+        check_parameter_set(given, inputs);
+    });
 
     ScanPlan plan;
     plan.points = configuration.size();

@@ -13,6 +13,7 @@
 #include "tests/support/real_inputs.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tolerance.hpp"
+#include "tests/support/toy_experiments.hpp"
 
 namespace nuscan::test
 {
@@ -228,6 +229,33 @@ TEST(Plan, ParametersThatDoNotGoTogetherAreRefusedByFile)
     auto mixed = configuration({axis("mu_e", 0.0, 1e-11, 3)});
     mixed.fixed[find_parameter("Lambda_1")] = 1e-11;
     expect_input_error([&] { plan_scan(mixed, inputs(), {}); }, {"grid.toml: mu_e and Lambda_1", "in two ways"});
+}
+
+TEST(Plan, FitHasRoomForSixteenPullsAndEightExperiments)
+{
+    ToyData const data;
+    for (int i = 0; i < 9; ++i)
+        data.add({"toy_" + std::to_string(i), false, false, i == 0 ? 9 : i == 1 ? 8 : i == 2 ? 7 : 0});
+    auto const pulls = configuration({axis("mu_e", 0.0, 1e-11, 3)});
+    EXPECT_EQ(plan_scan(pulls, data.inputs({"toy_0", "toy_2"}), {}).points, 3);
+    expect_input_error(
+        [&] {
+            plan_scan(pulls, data.inputs({"toy_0", "toy_1"}), {});
+        },
+        {"grid.toml: 17 background pulls in all; at most 16 can be fitted"});
+    expect_input_error(
+        [&] {
+            Prepared(data.inputs({"toy_0", "toy_1"}));
+        },
+        {"17 background pulls in all; at most 16 can be fitted"});
+    std::vector<std::string> names{"toy_2"};
+    for (int i = 3; i < 9; ++i)
+        names.push_back("toy_" + std::to_string(i));
+    names.push_back("toy_0");
+    EXPECT_EQ(plan_scan(pulls, data.inputs(names), {}).points, 3);
+    names.back() = "toy_1";
+    names.push_back("toy_0");
+    expect_input_error([&] { plan_scan(pulls, data.inputs(names), {}); }, {"grid.toml: 9 experiments given; a fit takes 1 to 8"});
 }
 
 // --- the run ------------------------------------------------------------------------------------------------------------------------

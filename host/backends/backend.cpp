@@ -39,10 +39,7 @@ public:
                 std::copy(result.pulls.begin(), result.pulls.end(), outputs.pulls + slot * result.pulls.size());
             if (outputs.rates != nullptr)
             {
-                std::size_t bins = 0;
-                for (auto const& rates : result.rates)
-                    bins += rates.size();
-                double* out = outputs.rates + slot * bins;
+                double* out = outputs.rates + slot * rate_count(problem_->prepared().inputs());
                 for (auto const& rates : result.rates)
                     out = std::copy(rates.begin(), rates.end(), out);
             }

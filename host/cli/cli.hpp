@@ -76,10 +76,10 @@ void add_validate(CLI::App& app, Program& program);
 /// "experiment" of the JSON outputs: a name, or an array where several were given.
 Json experiment_json(std::vector<std::string> const& experiments);
 
+/// A value with its unit; "1", that of a pure number, is left out.
+std::string value_text(double value, std::string const& unit);
+
 /// Prints JSON to standard output.
 void print_json(Json const& json);
-
-/// Entry of a parameter in the catalogue.
-ParameterInfo const& parameter_info(int parameter);
 
 } // namespace nuscan::cli

@@ -36,8 +36,9 @@ void print_info(SurfaceReader const& file)
     auto const& layout = file.layout();
     fmt::print("title         {}\nexperiments   {}\n", meta.title, join(meta.experiments));
     for (auto const& axis : layout.axes)
-        fmt::print("axis          {} [{}]  {:g} to {:g}, {} points, {}\n", axis.name, axis.unit, axis.values.front(),
-                   axis.values.back(), axis.values.size(), axis.scale == AxisScale::log ? "log" : "linear");
+        fmt::print("axis          {}{}  {:g} to {:g}, {}, {}\n", axis.name, axis.unit == "1" ? "" : fmt::format(" [{}]", axis.unit),
+                   axis.values.front(), axis.values.back(), counted(static_cast<long long>(axis.values.size()), "point"),
+                   axis.scale == AxisScale::log ? "log" : "linear");
     fmt::print("points        {} of {}{}\n", layout.range.size(), layout.size(), meta.failed ? "  FAILED its self-check" : "");
     std::string best;
     for (auto const& [name, value] : file.best_fit().parameters)
@@ -45,14 +46,15 @@ void print_info(SurfaceReader const& file)
     fmt::print("best fit      chi2 = {:.6f}{}\nSM            chi2 = {:.6f}\n", file.best_fit().chi2, best, file.null().chi2);
     fmt::print("status        {} not converged, {} not finite, {} by the direct route\n", meta.not_converged, meta.not_finite,
                meta.direct_fallback);
-    fmt::print("self-check    {} points, worst |delta chi2|/(1 + chi2) = {:.1e}, {} (bound {:.0e})\n", meta.self_check.points,
-               meta.self_check.worst, meta.self_check.passed ? "passed" : "FAILED", meta.self_check.tolerance);
+    fmt::print("self-check    {}, worst |delta chi2|/(1 + chi2) = {:.1e}, {} (bound {:.0e})\n",
+               counted(meta.self_check.points, "point"), meta.self_check.worst, meta.self_check.passed ? "passed" : "FAILED",
+               meta.self_check.tolerance);
     fmt::print("computed      {} to {} on {}, {} ({} route), {:.3g} points/s\n", meta.start_utc, meta.stop_utc, meta.host,
                meta.device, meta.route, meta.points_per_s);
     fmt::print("program       nuscan {}, commit {}{}, {}, CUDA {}\n", meta.version, meta.commit, meta.dirty ? " (modified)" : "",
                meta.compiler, meta.cuda);
-    fmt::print("command       {}\nconfiguration {}\ndata files    {}\n", meta.command_line, meta.configuration_sha256,
-               meta.data_sha256.size());
+    fmt::print("command       {}\nconfiguration {}\ndata files    {}{}\n", meta.command_line, meta.configuration_sha256,
+               meta.data_sha256.size(), meta.data_folder.empty() ? "" : " in " + meta.data_folder);
 }
 
 Json info_json(SurfaceReader const& file)
@@ -81,6 +83,7 @@ Json info_json(SurfaceReader const& file)
     json["configuration"] = meta.configuration;
     json["configuration_sha256"] = meta.configuration_sha256;
     json["data_sha256"] = meta.data_sha256;
+    json["data_folder"] = meta.data_folder;
     json["command_line"] = meta.command_line;
     json["program"] = {{"version", meta.version},
                        {"commit", meta.commit},
@@ -134,9 +137,9 @@ std::vector<std::string> check_contents(SurfaceReader const& file)
         }
     }
     if (missing > 0)
-        problems.push_back(fmt::format("{} points were never computed", missing));
+        problems.push_back(fmt::format("{} never computed", counted(missing, "point")));
     if (inconsistent > 0)
-        problems.push_back(fmt::format("{} points have a status that contradicts their chi2", inconsistent));
+        problems.push_back(fmt::format("{} with a status that contradicts chi2", counted(inconsistent, "point")));
     if (lowest_index != file.best_fit().index || (lowest_index >= 0 && lowest != file.best_fit().chi2))
         problems.push_back(fmt::format("the best fit is recorded at point {} with chi2 = {:.9g}, but lies at {} with {:.9g}",
                                        file.best_fit().index, file.best_fit().chi2, lowest_index, lowest));
@@ -237,7 +240,7 @@ void add_validate(CLI::App& app, Program& program)
             for (auto const& problem : problems)
                 fmt::print("{}: {}\n", options->file, problem);
             if (problems.empty())
-                fmt::print("{}: valid; {} points read{}\n", options->file, file.layout().range.size(),
+                fmt::print("{}: valid; {} read{}\n", options->file, counted(file.layout().range.size(), "point"),
                            options->points > 0
                                ? fmt::format(", {} recomputed, worst |delta chi2|/(1 + chi2) = {:.1e}", options->points, worst)
                                : "");

@@ -21,6 +21,7 @@ namespace
 Inputs load(CommonOptions const& options)
 {
     DataFolder data = DataFolder::find();
+    spdlog::debug("data from {}", data.root().string());
     InputChoice choice;
     options.apply_inputs(choice);
     Inputs inputs = load_inputs(data, choice, options.experiments);
@@ -44,6 +45,15 @@ char const* status_text(PointStatus status)
         break;
     }
     return "not_finite";
+}
+
+/// Says on standard error why the numbers of a point are missing.
+void warn_of_failure(PointStatus status)
+{
+    if (status == PointStatus::not_finite)
+        spdlog::warn("a rate or chi^2 is not finite at this point: the couplings overflow");
+    if (status == PointStatus::not_converged)
+        spdlog::warn("the minimisation over the pulls did not converge at this point");
 }
 
 /// A point on the device asked for.
@@ -72,10 +82,17 @@ PointEvaluation evaluate_on(Prepared const& prepared, FixedParameters const& fix
     return evaluation;
 }
 
+/// An end where the parameter's own bound is, or none at all, is not named.
 std::string interval_text(Interval const& interval, bool bounded)
 {
-    if (bounded && interval.lo == 0.0)
-        return std::isfinite(interval.hi) ? fmt::format("< {:.4g}", interval.hi) : "no limit";
+    bool const has_lower = std::isfinite(interval.lo) && !(bounded && interval.lo == 0.0);
+    bool const has_upper = std::isfinite(interval.hi);
+    if (!has_lower && !has_upper)
+        return "no limit";
+    if (!has_lower)
+        return fmt::format("< {:.4g}", interval.hi);
+    if (!has_upper)
+        return fmt::format("> {:.4g}", interval.lo);
     return fmt::format("[{:.4g}, {:.4g}]", interval.lo, interval.hi);
 }
 
@@ -165,10 +182,7 @@ void add_chi2(CLI::App& app, Program&)
                                prepared.experiments()[e].used()[i] != 0 ? "" : "  (no acceptance)");
             }
         }
-        if (point.fit.status == PointStatus::not_finite)
-            spdlog::warn("a rate or chi^2 is not finite at this point: the couplings overflow");
-        if (point.fit.status == PointStatus::not_converged)
-            spdlog::warn("the minimisation over the pulls did not converge at this point");
+        warn_of_failure(point.fit.status);
     });
 }
 
@@ -233,6 +247,7 @@ void add_spectrum(CLI::App& app, Program&)
             print_json(json);
         else if (!options->csv)
             fmt::print("{:>18}{:>11.4g}{:>12.5g}{:>12.5g}{:>12.5g}{:>12.5g}\n", "sum", sums[0], sums[1], sums[2], sums[3], sums[4]);
+        warn_of_failure(point.fit.status);
     });
 }
 
@@ -321,12 +336,24 @@ void add_limits(CLI::App& app, Program&)
         auto const limits = find_limits(prepared, refined, parameters, fixed, limit_options);
         double const chi2_sm = evaluate_point(*prepared, {}, options->fix_pulls).fit.chi2;
 
-        Json json{{"experiment", experiment_json(options->experiments)}, {"cl", options->cl},  {"dof", options->dof},
-                  {"delta_chi2", delta_chi2(options->cl, options->dof)}, {"chi2_sm", chi2_sm}, {"limits", Json::array()}};
+        Json json{{"experiment", experiment_json(options->experiments)},
+                  {"cl", options->cl},
+                  {"dof", options->dof},
+                  {"delta_chi2", delta_chi2(options->cl, options->dof)},
+                  {"chi2_sm", chi2_sm}};
+        std::vector<std::string> kept;
+        for (auto const& [parameter, value] : fixed)
+        {
+            json["fixed"][parameter_info(parameter).name] = value;
+            kept.push_back(
+                fmt::format("{} = {}", parameter_info(parameter).name, value_text(value, parameter_info(parameter).unit)));
+        }
+        json["limits"] = Json::array();
         if (!options->json)
-            fmt::print("{}: {:g}% C.L. ({} dof, Delta chi2 = {:.5f}), chi2(SM) = {:.4f}\n\n{:<14}{:<6}{:>12}{:>11}{}  allowed\n",
+            fmt::print("{}: {:g}% C.L. ({} dof, Delta chi2 = {:.5f}), chi2(SM) = {:.4f}\n{}\n{:<14}{:<6}{:>12}{:>11}{}  allowed\n",
                        join(options->experiments, " + "), 100.0 * options->cl, options->dof, delta_chi2(options->cl, options->dof),
-                       chi2_sm, "parameter", "unit", "best fit", "chi2 min", options->convergence ? "  convergence" : "");
+                       chi2_sm, kept.empty() ? "" : fmt::format("fixed: {}\n", join(kept)), "parameter", "unit", "best fit",
+                       "chi2 min", options->convergence ? "  convergence" : "");
         for (auto const& limit : limits)
         {
             auto const& info = parameter_info(limit.parameter);
@@ -356,10 +383,16 @@ void add_limits(CLI::App& app, Program&)
             if (!options->json)
                 fmt::print("{:<14}{:<6}{:>12.4g}{:>11.4f}{}  {}{}\n", info.name, info.unit, limit.region.best_fit,
                            limit.region.chi2_min, limit.convergence ? fmt::format("{:>13.1e}", *limit.convergence) : "",
-                           join(texts, " and "), limit.region.marginal ? "  (marginal)" : "");
+                           join(texts, " or "), limit.region.marginal ? "  (marginal)" : "");
         }
         if (options->json)
             print_json(json);
+        for (auto const& limit : limits)
+            if (limit.signal_is_off())
+                spdlog::warn("{}: at its best fit the flux pull is {:.4g}: the fit switches the neutrino signal off, and the limit "
+                             "means little{}",
+                             parameter_info(limit.parameter).name, limit.flux_pull,
+                             fixed.empty() ? "" : "; the values of --set contradict the data");
     });
 }
 
@@ -430,6 +463,8 @@ void add_tmm(CLI::App& app, Program&)
             fmt::print("mu_eff of {}{} at {:g} km, {:g} MeV   {:.8g} mu_B\nmu_eff of solar neutrinos (Eq. 6)   {:.8g} mu_B\n",
                        options->antineutrino ? "anti-nu_" : "nu_", options->flavour, options->baseline, options->energy,
                        std::sqrt(squared), std::sqrt(solar));
+        if (!std::isfinite(squared) || !std::isfinite(solar))
+            spdlog::warn("an effective moment is not finite: the moments or the phases of the oscillation overflow");
     });
 }
 

@@ -3,13 +3,16 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <optional>
 
 #include "host/cli/cli.hpp"
+#include "host/io/surface_file.hpp"
 #include "host/scan/orchestrator.hpp"
 #include "host/support/error.hpp"
+#include "host/support/text.hpp"
 
 namespace nuscan::cli
 {
@@ -79,6 +82,67 @@ private:
     bool terminal_ = isatty(STDERR_FILENO) == 1;
     std::chrono::steady_clock::time_point printed_ = std::chrono::steady_clock::now();
 };
+
+/// Failed points that are listed by index and values, of each kind.
+constexpr std::size_t most_listed = 5;
+/// Points read at a time.
+constexpr std::int64_t block_size = 1 << 20;
+
+/// The first points of a surface that have \p status.
+std::vector<std::int64_t> first_points(SurfaceReader const& surface, PointStatus status)
+{
+    std::vector<std::int64_t> found;
+    IndexRange const range = surface.layout().range;
+    for (std::int64_t begin = range.begin; begin < range.end; begin += block_size)
+    {
+        auto const block = surface.status({begin, std::min(begin + block_size, range.end)});
+        for (std::size_t i = 0; i < block.size(); ++i)
+            if (block[i] == static_cast<std::uint8_t>(status))
+            {
+                found.push_back(begin + static_cast<std::int64_t>(i));
+                if (found.size() == most_listed)
+                    return found;
+            }
+    }
+    return found;
+}
+
+/// "m_V = 0.1 MeV, g_V = 1e-06" of a point of the grid.
+std::string point_text(SurfaceLayout const& layout, std::int64_t index)
+{
+    std::vector<std::string> values(layout.axes.size());
+    for (std::size_t a = layout.axes.size(); a-- > 0;)
+    {
+        auto const& axis = layout.axes[a];
+        auto const n = static_cast<std::int64_t>(axis.values.size());
+        values[a] = fmt::format("{} = {}", axis.name, value_text(axis.values[static_cast<std::size_t>(index % n)], axis.unit));
+        index /= n;
+    }
+    return join(values);
+}
+
+/// Says how many points of a finished surface failed, and which come first. Returns whether there are any.
+bool report_failed_points(std::string const& output, SurfaceMeta const& meta)
+{
+    std::int64_t const failed = meta.not_converged + meta.not_finite;
+    if (failed == 0)
+        return false;
+    SurfaceReader const surface(output);
+    auto const report = [&surface](PointStatus status, std::int64_t count, char const* what) {
+        if (count == 0)
+            return;
+        spdlog::error("{} {} (status {}, chi2 NaN)", counted(count, "point"), what, static_cast<int>(status));
+        auto const listed = first_points(surface, status);
+        for (std::int64_t const index : listed)
+            spdlog::error("  point {}: {}", index, point_text(surface.layout(), index));
+        if (auto const rest = count - static_cast<std::int64_t>(listed.size()); rest > 0)
+            spdlog::error("  and {} more", rest);
+    };
+    report(PointStatus::not_converged, meta.not_converged, "without convergence of the pulls");
+    report(PointStatus::not_finite, meta.not_finite, "not finite: couplings overflow");
+    spdlog::error("{} is complete but for {} of {}", output, failed, counted(surface.layout().range.size(), "point"));
+    return true;
+}
 
 struct GridOptions : CommonOptions
 {
@@ -161,13 +225,14 @@ void add_plan(CLI::App& app, Program&)
         }
         fmt::print("{}\n", configuration.title);
         for (Axis const& axis : configuration.axes)
-            fmt::print("  {:<13}{:g} to {:g} {}, {} points, {}\n", parameter_info(axis.parameter).name, axis.min, axis.max,
-                       parameter_info(axis.parameter).unit, axis.n, axis.scale == AxisScale::log ? "log" : "linear");
+            fmt::print("  {:<13}{:g} to {}, {}, {}\n", parameter_info(axis.parameter).name, axis.min,
+                       value_text(axis.max, parameter_info(axis.parameter).unit), counted(axis.n, "point"),
+                       axis.scale == AxisScale::log ? "log" : "linear");
         for (auto const& [parameter, value] : configuration.fixed)
-            fmt::print("  {:<13}fixed at {:g} {}\n", parameter_info(parameter).name, value, parameter_info(parameter).unit);
-        fmt::print("points        {} in {} chunks\nmemory        {}\ndisk          {} (and {} while it runs)\n"
+            fmt::print("  {:<13}fixed at {}\n", parameter_info(parameter).name, value_text(value, parameter_info(parameter).unit));
+        fmt::print("points        {} in {}\nmemory        {}\ndisk          {} (and {} while it runs)\n"
                    "time          about {} on {}\n",
-                   plan.points, plan.chunks, size_text(plan.memory_bytes), size_text(plan.file_bytes),
+                   plan.points, counted(plan.chunks, "chunk"), size_text(plan.memory_bytes), size_text(plan.file_bytes),
                    size_text(plan.journal_bytes), duration_text(plan.seconds), scan.device.description);
     });
 }
@@ -179,8 +244,10 @@ void add_scan(CLI::App& app, Program& program)
     add_grid_options(*command, *options);
     command->add_option("-o,--output", options->output, "Output file (HDF5)")->required()->type_name("OUT.h5");
     command->add_flag("--restart", options->restart, "Discard an existing output or an interrupted scan");
-    command->footer("An interrupted scan continues when the same command is given again.\n"
-                    "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5");
+    command->footer(
+        "An interrupted scan continues when the same command is given again. Where points fail, the file is complete and\n"
+        "has NaN there; they are listed, and the exit code is 1.\n"
+        "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5");
     command->callback([options, &program] {
         auto const configuration = options->configuration();
         ScanOptions scan = options->scan_options();
@@ -197,8 +264,9 @@ void add_scan(CLI::App& app, Program& program)
         scan.interrupted = [] { return stop_requested != 0; };
         DataFolder data = DataFolder::find();
         scan.started = [&] {
-            spdlog::info("{}: {} points on {}{}", configuration.title, configuration.size(), scan.device.description,
+            spdlog::info("{}: {} on {}{}", configuration.title, counted(configuration.size(), "point"), scan.device.description,
                          scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
+            spdlog::info("data from {}", data.root().string());
         };
         ScanResult const result = run_scan(configuration, data, scan);
         auto const& meta = result.meta;
@@ -211,6 +279,8 @@ void add_scan(CLI::App& app, Program& program)
                 spdlog::error("{} failed its self-check; --restart computes it anew", options->output);
                 program.exit_code = exit_failure;
             }
+            if (report_failed_points(options->output, meta))
+                program.exit_code = exit_failure;
             return;
         case ScanOutcome::interrupted:
             spdlog::warn("interrupted after {} of {} points; the same command {}", result.done, configuration.size(),
@@ -230,19 +300,17 @@ void add_scan(CLI::App& app, Program& program)
             best += fmt::format(", {} = {:.6g}", name, value);
         spdlog::info("chi2 min = {:.6f}{}; chi2 SM = {:.6f}", result.best_fit.chi2, best, result.null.chi2);
         if (meta.direct_fallback > 0)
-            spdlog::info("{} points took the direct route: amplitudes cancel", meta.direct_fallback);
-        if (meta.not_converged > 0)
-            spdlog::warn("{} points did not converge; their chi2 is NaN, their status 2", meta.not_converged);
-        if (meta.not_finite > 0)
-            spdlog::warn("{} points are not finite (couplings overflow); their chi2 is NaN, their status 3", meta.not_finite);
-        spdlog::info("self-check: {} points recomputed by the reference, worst |delta chi2|/(1 + chi2) = {:.1e}",
-                     meta.self_check.points, meta.self_check.worst);
+            spdlog::info("{} took the direct route: amplitudes cancel", counted(meta.direct_fallback, "point"));
+        spdlog::info("self-check: {} recomputed by the reference, worst |delta chi2|/(1 + chi2) = {:.1e}",
+                     counted(meta.self_check.points, "point"), meta.self_check.worst);
         if (result.outcome == ScanOutcome::self_check_failed)
         {
             spdlog::error("the self-check failed: the deviation is above {:.0e}; {} is kept and marked failed",
                           meta.self_check.tolerance, options->output);
             program.exit_code = exit_failure;
         }
+        if (report_failed_points(options->output, meta))
+            program.exit_code = exit_failure;
         fmt::print("{}\n", options->output);
     });
 }

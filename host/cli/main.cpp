@@ -97,14 +97,14 @@ Json experiment_json(std::vector<std::string> const& experiments)
     return experiments.size() == 1 ? Json(experiments.front()) : Json(experiments);
 }
 
+std::string value_text(double value, std::string const& unit)
+{
+    return fmt::format("{:g}{}", value, unit == "1" ? "" : " " + unit);
+}
+
 void print_json(Json const& json)
 {
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
-}
-
-ParameterInfo const& parameter_info(int parameter)
-{
-    return parameter_catalogue[static_cast<std::size_t>(parameter)].info;
 }
 
 void CommonOptions::add_experiments(CLI::App& command, bool several)

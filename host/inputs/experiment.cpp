@@ -24,7 +24,8 @@ constexpr double edge_tolerance = 1e-9;       ///< [keV]
 constexpr double largest_recoil_energy = 2e4; ///< of a solar neutrino, rounded up [keV]
 constexpr double infinite = std::numeric_limits<double>::infinity();
 
-struct Interval
+/// A stretch of energy [keV].
+struct EnergyRange
 {
     double lower;
     double upper;
@@ -33,17 +34,17 @@ struct Interval
 };
 
 /// Common part, possibly empty.
-Interval overlap(Interval a, Interval b)
+EnergyRange overlap(EnergyRange a, EnergyRange b)
 {
     return {std::max(a.lower, b.lower), std::min(a.upper, b.upper)};
 }
 
 /// The columns lower and upper of a table, which must be ordered and free of overlaps.
-std::vector<Interval> read_intervals(Table const& table)
+std::vector<EnergyRange> read_ranges(Table const& table)
 {
     auto const& lower = table.column("lower", "keV");
     auto const& upper = table.column("upper", "keV");
-    std::vector<Interval> rows;
+    std::vector<EnergyRange> rows;
     for (std::size_t i = 0; i < table.rows(); ++i)
     {
         if (!(lower[i] < upper[i]))
@@ -310,7 +311,7 @@ private:
             if (section.has(key))
                 section.error(key, "goes with 'table', not with 'density'");
         Table const table = read_table(section, "density");
-        auto const rows = read_intervals(table);
+        auto const rows = read_ranges(table);
         auto const& rate = table.column("rate", "1/(t yr keV)");
         table.require_range("rate", 0.0, infinite, "a background");
         double const unit = experiment_.rate_unit == RateUnit::events ? experiment_.exposure : 1.0;
@@ -325,7 +326,7 @@ private:
     /// Columns lower and upper must be the experiment's bins.
     void require_bins(Table const& table) const
     {
-        auto const rows = read_intervals(table);
+        auto const rows = read_ranges(table);
         for (std::size_t i = 0; i < std::min(rows.size(), experiment_.bins()); ++i)
             if (std::abs(rows[i].lower - bin(i).lower) > edge_tolerance || std::abs(rows[i].upper - bin(i).upper) > edge_tolerance)
                 table.error(i, "lower",
@@ -363,8 +364,8 @@ private:
         return found == pulls.end() ? -1 : static_cast<int>(found - pulls.begin());
     }
 
-    Interval bin(std::size_t i) const { return {experiment_.edges[i], experiment_.edges[i + 1]}; }
-    Interval cut() const { return {experiment_.cut_min, experiment_.cut_max}; }
+    EnergyRange bin(std::size_t i) const { return {experiment_.edges[i], experiment_.edges[i + 1]}; }
+    EnergyRange cut() const { return {experiment_.cut_min, experiment_.cut_max}; }
 
     DataFolder& data_;
     fs::path file_;
@@ -397,7 +398,7 @@ ExperimentDefinition load_experiment(DataFolder& data, std::string const& name)
 void require_positive_width(ExperimentDefinition const& experiment, std::string const& where)
 {
     auto const& resolution = experiment.resolution;
-    Interval range{0.0, largest_recoil_energy};
+    EnergyRange range{0.0, largest_recoil_energy};
     if (resolution.width_of == EnergyScale::reconstructed)
         range = overlap({experiment.cut_min, experiment.cut_max}, {experiment.edges.front(), experiment.edges.back()});
 

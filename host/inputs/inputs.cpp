@@ -289,6 +289,22 @@ double Curve::operator()(double at) const
     return y[i - 1] + (y[i] - y[i - 1]) * (at - x[i - 1]) / (x[i] - x[i - 1]);
 }
 
+std::size_t rate_count(Inputs const& inputs)
+{
+    std::size_t bins = 0;
+    for (auto const& experiment : inputs.experiments)
+        bins += experiment.bins();
+    return bins;
+}
+
+std::size_t pull_count(Inputs const& inputs)
+{
+    std::size_t pulls = 1;
+    for (auto const& experiment : inputs.experiments)
+        pulls += experiment.pulls.size();
+    return pulls;
+}
+
 Inputs load_inputs(DataFolder& data, InputChoice const& choice, std::vector<std::string> const& experiments)
 {
     require_choice("electrons", choice.electrons, {"step", "rrpa"});

@@ -159,6 +159,12 @@ struct Inputs
     std::vector<ExperimentDefinition> experiments;
 };
 
+/// Bins of all experiments: length of the rates of a point in outputs.
+std::size_t rate_count(Inputs const& inputs);
+
+/// The flux pull and all background pulls: length of the pulls of a point in outputs.
+std::size_t pull_count(Inputs const& inputs);
+
 /// Loads solar model, oscillation parameters, shells and the named experiments. Throws InputError (unknown names are answered
 /// with the nearest valid one; two experiments with one data set are refused).
 Inputs load_inputs(DataFolder& data, InputChoice const& choice, std::vector<std::string> const& experiments);

@@ -89,7 +89,7 @@ void require_storable(SurfaceLayout const& layout)
     }
     std::int64_t const size = layout.size();
     for (RateRecord const& rate : layout.rates)
-        if (size > std::numeric_limits<std::int64_t>::max() / bins(rate))
+        if (!element_count(with_bins(grid_dims(layout.axes), rate)))
             throw RunError{fmt::format("too many points for rates of '{}'", rate.experiment)};
     IndexRange const range = layout.range;
     if (range.begin < 0 || range.end < range.begin || range.end > size)
@@ -340,6 +340,7 @@ void write_meta(hid_t root, SurfaceMeta const& meta)
     h5::Handle const group = create_group(root, "meta", "NXcollection");
     visit_meta(meta, AttributeWriter{group.id()});
     visit_texts(meta, [&](char const* name, std::string const& text) { h5::write_text(group.id(), name, text); });
+    h5::write_text(group.id(), "data_folder", meta.data_folder);
     h5::Handle const hashes = create_group(group.id(), "data_sha256", "NXcollection");
     for (auto const& [file, hash] : meta.data_sha256)
         h5::write_attribute(hashes.id(), file, hash);
@@ -353,6 +354,8 @@ SurfaceMeta read_meta(hid_t root)
     h5::Handle const group = h5::open_group(root, "meta");
     visit_meta(meta, AttributeReader{group.id()});
     visit_texts(meta, [&](char const* name, std::string& text) { text = h5::read_text(group.id(), name); });
+    if (h5::exists(group.id(), "data_folder")) // since schema 1.1
+        meta.data_folder = h5::read_text(group.id(), "data_folder");
     h5::Handle const hashes = h5::open_group(group.id(), "data_sha256");
     for (std::string const& file : h5::attribute_names(hashes.id()))
         if (file != "NX_class")
@@ -412,11 +415,10 @@ void require_shape(hid_t dataset, Dims const& expected)
 
 std::int64_t SurfaceLayout::size() const
 {
-    std::int64_t points = 1;
-    for (AxisRecord const& axis : axes)
-        if (__builtin_mul_overflow(points, static_cast<std::int64_t>(axis.values.size()), &points))
-            throw RunError{"the grid has more points than a 64-bit number counts"};
-    return points;
+    auto const points = element_count(grid_dims(axes));
+    if (!points)
+        throw RunError{"the grid has more points than a 64-bit number counts"};
+    return *points;
 }
 
 // --- writer ---------------------------------------------------------------------------------------------------------------------
@@ -511,6 +513,7 @@ struct SurfaceWriter::Impl
             h5::write_attribute(dataset, "bin_edges", edges_name(rate));
             h5::Handle const edges = h5::write_values(group.id(), edges_name(rate), rate.edges);
             h5::write_attribute(edges.id(), "units", "keV");
+            h5::write_attribute(edges.id(), "long_name", "edges of the bins in reconstructed energy, " + rate.experiment);
         }
         h5::write_attribute(group.id(), "order", names);
     }

@@ -18,7 +18,7 @@ namespace nuscan
 
 /// Schema of the file. A reader refuses another major version and accepts a newer minor one.
 inline constexpr int schema_major = 1;
-inline constexpr int schema_minor = 0;
+inline constexpr int schema_minor = 1;
 
 /// Status of a point that a shard does not hold.
 inline constexpr std::uint8_t status_not_computed = 255;
@@ -61,6 +61,7 @@ struct SurfaceMeta
     std::string configuration_canonical;            ///< canonical form (JSON)
     std::string configuration_sha256;               ///< of the canonical form
     std::map<std::string, std::string> data_sha256; ///< per data file
+    std::string data_folder;                        ///< where they were; no part of what identifies a scan. Empty before schema 1.1
     std::string command_line;
     std::string version;
     std::string commit;

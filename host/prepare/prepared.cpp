@@ -333,17 +333,20 @@ LikelihoodView PreparedExperiment::likelihood() const
     return view;
 }
 
+void require_fit_size(Inputs const& inputs)
+{
+    if (inputs.experiments.empty() || inputs.experiments.size() > max_experiments)
+        throw InputError(fmt::format("{} experiments given; a fit takes 1 to {}", inputs.experiments.size(), max_experiments));
+    std::size_t const pulls = pull_count(inputs) - 1;
+    if (pulls > max_pulls)
+        throw InputError(fmt::format("{} background pulls in all; at most {} can be fitted", pulls, max_pulls));
+}
+
 Prepared::Prepared(Inputs inputs, int refinement)
     : inputs_(std::move(inputs))
     , moments_(std::make_unique<SolarMoments>(inputs_, refinement))
 {
-    if (inputs_.experiments.empty() || inputs_.experiments.size() > max_experiments)
-        throw InputError(fmt::format("{} experiments given; a fit takes 1 to {}", inputs_.experiments.size(), max_experiments));
-    std::size_t pulls = 0;
-    for (auto const& experiment : inputs_.experiments)
-        pulls += experiment.pulls.size();
-    if (pulls > max_pulls)
-        throw InputError(fmt::format("{} background pulls in all; at most {} can be fitted", pulls, max_pulls));
+    require_fit_size(inputs_);
     for (auto const& experiment : inputs_.experiments)
         experiments_.emplace_back(experiment, inputs_, *moments_, refinement);
 }

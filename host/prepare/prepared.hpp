@@ -61,6 +61,9 @@ private:
     double sm_total_ = 0.0;
 };
 
+/// Throws InputError where a fit cannot hold that many experiments or background pulls.
+void require_fit_size(Inputs const& inputs);
+
 /// Inputs turned into what backends evaluate. Shared by every problem on the same inputs.
 class Prepared
 {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -21,11 +20,6 @@ namespace
 
 /// Raised when a change of the program changes the numbers of a surface.
 constexpr int results_version = 1;
-
-ParameterInfo const& info(int parameter)
-{
-    return parameter_catalogue[static_cast<std::size_t>(parameter)].info;
-}
 
 /// The file's text, or an InputError that says why it cannot be read.
 std::string read_text(std::filesystem::path const& path)
@@ -90,6 +84,11 @@ Axis read_axis(TomlReader const& axes, std::string const& key)
                     fmt::format("a log axis needs min > 0, but min = {:g}; use scale = \"linear\" or a positive min", axis.min));
     check_value(table, "min", axis.parameter, axis.min);
     check_value(table, "max", axis.parameter, axis.max);
+    if (auto const i = axis.first_coincidence(); i >= 0)
+        table.error("n",
+                    fmt::format("nodes {} and {} of {} are the same number, {}: the range is too narrow for {} points; use fewer "
+                                "or widen it",
+                                i, i + 1, axis.n, axis.value(i), axis.n));
     return axis;
 }
 
@@ -112,14 +111,10 @@ InputChoice read_inputs(TomlReader table)
 
 std::int64_t ScanConfiguration::size() const
 {
-    std::int64_t points = 1;
-    for (Axis const& axis : axes)
-    {
-        if (points > std::numeric_limits<std::int64_t>::max() / axis.n)
-            throw InputError(fmt::format("{}: the number of points overflows 64 bits; use fewer points per axis", path.string()));
-        points *= axis.n;
-    }
-    return points;
+    auto const points = element_count(grid_shape(axes));
+    if (!points)
+        throw InputError(fmt::format("{}: the number of points overflows 64 bits; use fewer points per axis", path.string()));
+    return *points;
 }
 
 ScanConfiguration read_configuration(std::filesystem::path const& path)
@@ -185,7 +180,8 @@ void apply_settings(ScanConfiguration& configuration, FixedParameters const& set
         for (Axis const& axis : configuration.axes)
             if (axis.parameter == parameter)
                 throw InputError(fmt::format("--set {}={:g}: {} is an axis of {}; set another parameter or remove the axis",
-                                             info(parameter).name, value, info(parameter).name, configuration.path.string()));
+                                             parameter_info(parameter).name, value, parameter_info(parameter).name,
+                                             configuration.path.string()));
         configuration.fixed[parameter] = value;
     }
 }
@@ -198,14 +194,14 @@ std::string canonical_form(ScanConfiguration const& configuration)
     json["experiments"] = configuration.experiments;
     json["axes"] = nlohmann::ordered_json::array();
     for (Axis const& axis : configuration.axes)
-        json["axes"].push_back({{"parameter", info(axis.parameter).name},
+        json["axes"].push_back({{"parameter", parameter_info(axis.parameter).name},
                                 {"min", axis.min},
                                 {"max", axis.max},
                                 {"n", axis.n},
                                 {"scale", axis.scale == AxisScale::log ? "log" : "linear"}});
     std::map<std::string, double> fixed;
     for (auto const& [parameter, value] : configuration.fixed)
-        fixed[info(parameter).name] = value;
+        fixed[parameter_info(parameter).name] = value;
     json["fixed"] = fixed;
     auto const& inputs = configuration.inputs;
     json["inputs"] = {{"solar", inputs.solar},
@@ -279,7 +275,7 @@ FixedParameters parse_settings(std::vector<std::string> const& texts)
     {
         auto const [parameter, value] = parse_setting(text);
         if (!fixed.emplace(parameter, value).second)
-            throw InputError(fmt::format("--set {}: {} is set twice; keep one", text, info(parameter).name));
+            throw InputError(fmt::format("--set {}: {} is set twice; keep one", text, parameter_info(parameter).name));
     }
     return fixed;
 }

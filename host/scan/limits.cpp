@@ -85,7 +85,7 @@ std::vector<Limit> find_limits(std::shared_ptr<Prepared const> const& prepared, 
     {
         Limit limit;
         limit.parameter = parameter;
-        bool const bounded = parameter_catalogue[static_cast<std::size_t>(parameter)].info.bound != ParameterBound::none;
+        bool const bounded = parameter_info(parameter).bound != ParameterBound::none;
         // Building the line also checks that parameter and fixed values go together.
         Chi2Line const line(prepared, parameter, fixed, options.route, options.fix_pulls);
         if (reference)
@@ -97,6 +97,10 @@ std::vector<Limit> find_limits(std::shared_ptr<Prepared const> const& prepared, 
             Chi2Line const refined_line(refined, parameter, fixed, options.route, options.fix_pulls);
             limit.convergence = relative_change(limit.region, find_allowed_region(refined_line, bounded, threshold));
         }
+        FixedParameters best = fixed;
+        best[parameter] = limit.region.lowest_at;
+        limit.flux_pull = reference ? reference->evaluate(parameter_values(best)).pulls.front()
+                                    : evaluate_point(*prepared, best, options.fix_pulls).pulls.front();
         limits.push_back(limit);
     }
     return limits;

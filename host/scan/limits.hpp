@@ -28,6 +28,14 @@ struct Limit
 {
     int parameter = -1;
     AllowedRegion region;
+    /// Flux pull at the best fit: at -1 no neutrino arrives, and the limit says nothing about them.
+    double flux_pull = 0.0;
+    bool signal_is_off() const { return flux_pull <= -1.0 + smallest_flux; }
+
+    /// Part of the predicted flux below which the signal counts as switched off: with the uncertainties of solar models a fit that
+    /// goes there is more than ten standard deviations from its prediction.
+    static constexpr double smallest_flux = 1e-3;
+
     /// Largest relative change of a finite limit when all quadrature nodes are doubled; empty if not asked for.
     std::optional<double> convergence;
 };

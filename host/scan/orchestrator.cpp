@@ -14,6 +14,7 @@
 
 #include "host/io/journal.hpp"
 #include "host/scan/self_check.hpp"
+#include "host/support/clock.hpp"
 #include "host/support/error.hpp"
 #include "host/support/sha256.hpp"
 
@@ -22,8 +23,6 @@ namespace nuscan
 
 namespace
 {
-
-using Clock = std::chrono::steady_clock;
 
 /// Points per chunk: some tens of milliseconds of work, so that an interruption loses little and progress moves.
 constexpr std::int64_t factored_chunk = 1 << 16;
@@ -38,11 +37,6 @@ constexpr double reference_cost = 2e-2;
 /// Folding the templates of one mass combination, per experiment [s].
 constexpr double template_cost = 5e-4;
 
-double seconds_since(Clock::time_point start)
-{
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
 std::string utc_now()
 {
     auto const now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -53,22 +47,6 @@ std::string host_name()
 {
     char name[256] = {};
     return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
-
-std::size_t rate_count(Inputs const& inputs)
-{
-    std::size_t bins = 0;
-    for (auto const& experiment : inputs.experiments)
-        bins += experiment.bins();
-    return bins;
-}
-
-std::size_t pull_count(Inputs const& inputs)
-{
-    std::size_t pulls = 1;
-    for (auto const& experiment : inputs.experiments)
-        pulls += experiment.pulls.size();
-    return pulls;
 }
 
 std::filesystem::path sibling(std::filesystem::path const& output, char const* suffix)
@@ -148,7 +126,7 @@ SurfaceLayout surface_layout(Problem const& problem, ScanConfiguration const& co
     for (std::size_t a = 0; a < problem.axes().size(); ++a)
     {
         Axis const& axis = problem.axes()[a];
-        auto const& info = parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info;
+        auto const& info = parameter_info(axis.parameter);
         // Viewers show long_name as it is: with the unit.
         layout.axes.push_back({info.name, info.unit, fmt::format("{} [{}]", info.description, info.unit), info.label, axis.scale,
                                problem.axis_values()[a]});
@@ -203,14 +181,17 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
         given.push_back(axis.parameter);
     for (auto const& [parameter, value] : configuration.fixed)
         given.push_back(parameter);
-    naming_grid_file(configuration, [&] { check_parameter_set(given, inputs); });
+    naming_grid_file(configuration, [&] {
+        require_fit_size(inputs);
+        check_parameter_set(given, inputs);
+    });
 
     ScanPlan plan;
     plan.points = configuration.size();
     int variables = 0;
     for (Axis const& axis : configuration.axes)
     {
-        if (parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info.role == ParameterRole::mass)
+        if (parameter_info(axis.parameter).role == ParameterRole::mass)
             plan.mass_combinations *= axis.n;
         else
             ++variables;
@@ -309,7 +290,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
 
     auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
-    std::size_t const n_pulls = configuration.output_pulls ? prepared->pull_names().size() : 0;
+    std::size_t const n_pulls = configuration.output_pulls ? pull_count(prepared->inputs()) : 0;
     std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;
     Journal journal(journal_path, scan_identity(canonical, data, options), options.restart, n_pulls, n_rates);
     result.resumed_at = journal.points();
@@ -390,8 +371,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
             for (Axis const& axis : configuration.axes)
             {
                 point[axis.parameter] = values[axis.parameter];
-                result.best_fit.parameters[parameter_catalogue[static_cast<std::size_t>(axis.parameter)].info.name]
-                    = values[axis.parameter];
+                result.best_fit.parameters[parameter_info(axis.parameter).name] = values[axis.parameter];
             }
             result.best_fit.pulls = named_pulls(*problem, evaluate_point(*prepared, point, false));
         }
@@ -402,6 +382,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         meta.configuration_canonical = canonical;
         meta.configuration_sha256 = hash;
         meta.data_sha256 = data.hashes();
+        meta.data_folder = data.root().string();
         meta.command_line = options.command_line;
         meta.version = build::version;
         meta.commit = build::commit;

@@ -4,23 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
 
 namespace nuscan
 {
-
-namespace
-{
-
-ParameterInfo const& info(int parameter)
-{
-    return parameter_catalogue[static_cast<std::size_t>(parameter)].info;
-}
-
-} // namespace
 
 std::vector<std::string> parameter_names()
 {
@@ -40,7 +29,7 @@ int require_parameter(std::string_view name)
 
 void check_parameter_value(int parameter, double value)
 {
-    auto const& entry = info(parameter);
+    auto const& entry = parameter_info(parameter);
     if (!std::isfinite(value))
         throw InputError(fmt::format("{} = {} is not a finite number", entry.name, value));
     if (entry.bound == ParameterBound::non_negative && value < 0.0)
@@ -60,7 +49,7 @@ void check_parameter_set(std::vector<int> const& given, Inputs const& inputs)
             continue;
         bool const is_mass = entry.info.role == ParameterRole::mass;
         bool partner = false;
-        std::string partner_name = is_mass ? "" : info(mass).name;
+        std::string partner_name = is_mass ? "" : parameter_info(mass).name;
         for (int other = 0; other < n_parameters; ++other)
         {
             auto const& candidate = parameter_catalogue[static_cast<std::size_t>(other)];
@@ -78,19 +67,19 @@ void check_parameter_set(std::vector<int> const& given, Inputs const& inputs)
     int first_moment = -1;
     for (int const parameter : given)
     {
-        auto const group = info(parameter).group;
+        auto const group = parameter_info(parameter).group;
         if (group == ParameterGroup::none)
             continue;
-        if (first_moment >= 0 && info(first_moment).group != group)
+        if (first_moment >= 0 && parameter_info(first_moment).group != group)
             throw InputError(fmt::format("{} and {} describe the same magnetic moment in two ways; use one of mu_e/mu_mu/mu_tau, "
                                          "mu_universal, or Lambda_1/Lambda_2/Lambda_3",
-                                         info(first_moment).name, info(parameter).name));
+                                         parameter_info(first_moment).name, parameter_info(parameter).name));
         first_moment = parameter;
     }
 
     if (!inputs.rrpa.empty() && !given.empty())
         throw InputError(fmt::format("electrons = \"rrpa\" is known for the SM only, but {} is given; use electrons = \"step\"",
-                                     info(given.front()).name));
+                                     parameter_info(given.front()).name));
 }
 
 ParameterValues parameter_values(FixedParameters const& fixed)
@@ -122,10 +111,11 @@ Problem::Problem(std::shared_ptr<Prepared const> prepared, std::vector<Axis> axe
         values_.push_back(axes_[a].values());
         parameters_.push_back(axes_[a].parameter);
         grid.shape[a] = axes_[a].n;
-        if (grid.size > std::numeric_limits<std::int64_t>::max() / axes_[a].n)
-            throw InputError("the number of points overflows 64 bits; use fewer points per axis");
-        grid.size *= axes_[a].n;
     }
+    auto const size = element_count(grid_shape(axes_));
+    if (!size)
+        throw InputError("the number of points overflows 64 bits; use fewer points per axis");
+    grid.size = *size;
     build(parameters_, fix_pulls);
 }
 
@@ -158,13 +148,13 @@ void Problem::build(std::vector<int> const& parameters, bool fix_pulls)
     {
         check_parameter_value(parameter, value);
         if (std::find(parameters.begin(), parameters.end(), parameter) != parameters.end())
-            throw InputError(fmt::format("{} is an axis and cannot be fixed at the same time", info(parameter).name));
+            throw InputError(fmt::format("{} is an axis and cannot be fixed at the same time", parameter_info(parameter).name));
         given.push_back(parameter);
     }
     for (std::size_t a = 0; a < parameters.size(); ++a)
         for (std::size_t b = 0; b < a; ++b)
             if (parameters[a] == parameters[b])
-                throw InputError(fmt::format("axis {} is given twice", info(parameters[a]).name));
+                throw InputError(fmt::format("axis {} is given twice", parameter_info(parameters[a]).name));
     check_parameter_set(given, inputs);
 
     auto& view = view_;

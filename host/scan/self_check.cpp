@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 
+#include "host/support/clock.hpp"
 #include "host/support/sha256.hpp"
 
 namespace nuscan
@@ -19,13 +20,6 @@ constexpr std::size_t fewest_points = 4;
 constexpr std::size_t most_points = 64;
 /// Part of the compute time that the check may take.
 constexpr double time_share = 0.1;
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start)
-{
-    return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 } // namespace
 

@@ -143,6 +143,7 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
         region.best_fit = infinity;
     else if (samples.front().chi2 - best->chi2 < noise)
         region.best_fit = -infinity;
+    region.lowest_at = std::isfinite(region.best_fit) ? region.best_fit : best->x;
 
     auto const excess = [&](double x) { return chi2(x) - region.chi2_min - threshold; };
     auto const crossing = [&](Sample const& a, Sample const& b) {

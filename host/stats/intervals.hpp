@@ -22,6 +22,7 @@ struct AllowedRegion
     std::vector<Interval> intervals; ///< ascending and disjoint
     double best_fit = 0.0;           ///< infinite where chi^2 falls to its lowest value only far out (decoupling)
     double chi2_min = 0.0;
+    double lowest_at = 0.0; ///< where the curve was seen lowest: best_fit where that is finite, else a value far out
     /// An edge, gap or hump of Delta chi^2 comes within marginal_distance of the threshold: the number of pieces hangs on a hair.
     bool marginal = false;
 };

@@ -78,6 +78,11 @@ std::string join(std::vector<std::string> const& items, std::string_view separat
     return fmt::format("{}", fmt::join(items, separator));
 }
 
+std::string counted(long long n, std::string_view noun)
+{
+    return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
 bool parse_double(std::string_view text, double& value)
 {
     // std::from_chars takes no plus sign

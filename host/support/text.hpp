@@ -18,6 +18,9 @@ std::string suggestion(std::string_view name, std::vector<std::string> const& ca
 /// Items joined by \p separator.
 std::string join(std::vector<std::string> const& items, std::string_view separator = ", ");
 
+/// "1 point", "2 points".
+std::string counted(long long n, std::string_view noun);
+
 /// Parses a whole string as a double independently of the locale ("1e-3", "inf" refused); false if it is not one.
 bool parse_double(std::string_view text, double& value);
 

@@ -13,6 +13,7 @@
 #include "random_points.hpp"
 #include "tests/support/real_inputs.hpp"
 #include "tests/support/tolerance.hpp"
+#include "tests/support/toy_experiments.hpp"
 
 namespace nuscan
 {
@@ -40,6 +41,41 @@ protected:
                                                                  make_axis("g_V", 1e-8, 1e-2, n_coupling, AxisScale::log)},
                                                FixedParameters{});
     }
+
+    /// Compares about \p points random points, among them some where amplitudes cancel.
+    void compare_with_reference(std::shared_ptr<Prepared const> const& prepared, RandomProblems& problems, int points)
+    {
+        ReferenceCalculation const reference(prepared->inputs());
+        int const per_problem = 5;
+        for (int p = 0; p < points / per_problem; ++p)
+        {
+            auto const problem = p % 8 == 7 ? problems.cancelling(prepared, per_problem) : problems.next(prepared, per_problem);
+            auto const results = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+            std::size_t const n_pulls = results.pulls.size() / results.chi2.size();
+            for (std::int64_t i = 0; i < problem->size(); ++i)
+            {
+                auto const slot = static_cast<std::size_t>(i);
+                auto const expected = reference.evaluate(problem->values(i));
+                double const deviation = check_deviation(results.chi2[slot], expected.chi2);
+                EXPECT_LT(deviation, GetParam().tolerance)
+                    << "point " << i << " of problem " << p << ": " << results.chi2[slot] << " against " << expected.chi2;
+                EXPECT_EQ(n_pulls, expected.pulls.size());
+                deviations_.push_back(deviation);
+            }
+        }
+    }
+
+    void report_deviations()
+    {
+        std::sort(deviations_.begin(), deviations_.end());
+        RecordProperty("points", static_cast<int>(deviations_.size()));
+        RecordProperty("worst", std::to_string(deviations_.back()));
+        std::printf("%zu points against the reference: median %.1e, 90%% %.1e, worst %.1e of 1 + chi2\n", deviations_.size(),
+                    deviations_[deviations_.size() / 2], deviations_[deviations_.size() * 9 / 10], deviations_.back());
+    }
+
+private:
+    std::vector<double> deviations_;
 };
 
 TEST_P(Conformance, EmptyRangeWritesNothing)
@@ -144,34 +180,27 @@ TEST_P(Conformance, OverflowIsAStatusOfThePoint)
 TEST_P(Conformance, AgreesWithTheReference)
 {
     RandomProblems problems(2208);
-    double worst = 0.0;
-    std::vector<double> deviations;
     for (auto const& experiments : all_experiment_sets)
+        compare_with_reference(prepared(experiments), problems, GetParam().reference_points);
+    report_deviations();
+}
+
+TEST_P(Conformance, AgreesWithTheReferenceOnExperimentsOfOtherKinds)
+{
+    test::ToyData const data;
+    data.add({"toy_poisson", false, true, 5});
+    data.add({"toy_gaussian", true, true, 4});
+    data.add({"toy_crowded", false, false, max_pulls});
+    data.add({"toy_plain", true, false, 0});
+    RandomProblems problems(71);
+    for (auto const& experiments : std::vector<std::vector<std::string>>{
+             {"toy_poisson"}, {"toy_gaussian"}, {"toy_crowded"}, {"toy_plain"}, {"toy_gaussian", "toy_poisson", "toy_plain"}})
     {
-        ReferenceCalculation const reference(prepared(experiments)->inputs());
-        int const per_problem = 5;
-        for (int p = 0; p < GetParam().reference_points / per_problem; ++p)
-        {
-            auto const problem = p % 8 == 7 ? problems.cancelling(prepared(experiments), per_problem)
-                                            : problems.next(prepared(experiments), per_problem);
-            auto const results = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
-            for (std::int64_t i = 0; i < problem->size(); ++i)
-            {
-                auto const slot = static_cast<std::size_t>(i);
-                auto const expected = reference.evaluate(problem->values(i));
-                double const deviation = check_deviation(results.chi2[slot], expected.chi2);
-                EXPECT_LT(deviation, GetParam().tolerance)
-                    << "point " << i << " of problem " << p << ": " << results.chi2[slot] << " against " << expected.chi2;
-                deviations.push_back(deviation);
-                worst = std::max(worst, deviation);
-            }
-        }
+        SCOPED_TRACE(experiments.front());
+        compare_with_reference(std::make_shared<Prepared const>(data.inputs(experiments)), problems,
+                               GetParam().reference_points / 4);
     }
-    std::sort(deviations.begin(), deviations.end());
-    RecordProperty("points", static_cast<int>(deviations.size()));
-    RecordProperty("worst", std::to_string(worst));
-    std::printf("%zu points against the reference: median %.1e, 90%% %.1e, worst %.1e of 1 + chi2\n", deviations.size(),
-                deviations[deviations.size() / 2], deviations[deviations.size() * 9 / 10], worst);
+    report_deviations();
 }
 
 TEST_P(Conformance, RatesAndPullsAreThoseOfThePoint)

@@ -22,14 +22,11 @@ struct Results
 inline Results evaluate(Backend& backend, Problem const& problem, IndexRange range)
 {
     auto const n = static_cast<std::size_t>(range.size());
-    std::size_t bins = 0;
-    for (auto const& experiment : problem.prepared().experiments())
-        bins += experiment.definition().bins();
     Results results;
     results.chi2.assign(n, -1.0);
     results.status.assign(n, 77);
-    results.pulls.assign(n * (1 + static_cast<std::size_t>(problem.view().fit.n_pulls)), -2.0);
-    results.rates.assign(n * bins, -1.0);
+    results.pulls.assign(n * pull_count(problem.prepared().inputs()), -2.0);
+    results.rates.assign(n * rate_count(problem.prepared().inputs()), -1.0);
     backend.evaluate(range, {results.chi2.data(), results.status.data(), results.pulls.data(), results.rates.data()});
     return results;
 }

@@ -116,7 +116,7 @@ private:
         std::vector<int> allowed;
         for (int p = 0; p < n_parameters; ++p)
         {
-            auto const& info = parameter_catalogue[static_cast<std::size_t>(p)].info;
+            auto const& info = parameter_info(p);
             if (info.role == ParameterRole::coupling && (info.group == ParameterGroup::none || info.group == moment))
                 allowed.push_back(p);
         }
@@ -129,7 +129,7 @@ private:
     /// second of the others), with a bias to where the limits are.
     double random_value(int parameter)
     {
-        auto const& info = parameter_catalogue[static_cast<std::size_t>(parameter)].info;
+        auto const& info = parameter_info(parameter);
         double const top = std::string(info.name).front() == 'g' ? 5.0 : 10.0;
         double const exponent = pick(2) == 0 ? uniform(-1.0, 1.0) : uniform(-3.0, top);
         double const size = natural_size(info.name) * std::pow(10.0, exponent);

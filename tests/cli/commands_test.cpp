@@ -382,6 +382,20 @@ TEST(SpectrumCommand, CsvHasTheNumbersOfTheJson)
     }
 }
 
+TEST(SpectrumCommand, PointThatFailsIsWarnedOf)
+{
+    for (std::string const device : {"cpu", "reference"})
+        for (Arguments const& format : {Arguments{}, {"--csv"}, {"--json"}})
+        {
+            Arguments arguments{"spectrum", "-e", "lz_ws2022", "--set", "mu_e=1e300", "--device", device};
+            arguments.insert(arguments.end(), format.begin(), format.end());
+            auto const run = run_nuscan(arguments);
+            EXPECT_EQ(run.exit_code, 0) << "as with chi2: " << run;
+            EXPECT_EQ(run.err, "warning: a rate or chi^2 is not finite at this point: the couplings overflow\n") << run;
+        }
+    EXPECT_EQ(run_nuscan({"spectrum", "-e", "lz_ws2022", "--set", "mu_e=1e-9", "--csv"}).err, "");
+}
+
 TEST(SpectrumCommand, TextEndsWithTheSums)
 {
     auto const run = run_nuscan({"spectrum", "-e", "lz_ws2022"});
@@ -538,6 +552,54 @@ TEST(LimitsCommand, ParametersThatSetRulesOutAreLeftOut)
     EXPECT_TRUE(run.said("Lambda_1 is left out")) << run;
 }
 
+TEST(LimitsCommand, FixedValuesAreEchoed)
+{
+    Arguments arguments{"limits", "-e", "xenonnt_sr0", "-p", "g_V", "--set", "m_V=0.05", "--set", "mu_e=1e-12"};
+    auto const text = run_nuscan(arguments);
+    EXPECT_NE(text.out.find("\nfixed: mu_e = 1e-12 mu_B, m_V = 0.05 MeV\n\nparameter "), text.out.npos) << text;
+    arguments.push_back("--json");
+    EXPECT_EQ(run_json(arguments).at("fixed"), (Json{{"mu_e", 1e-12}, {"m_V", 0.05}}));
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "mu_e"}).out.find("fixed"), std::string::npos);
+}
+
+TEST(LimitsCommand, SignalThatIsSwitchedOffIsWarnedOf)
+{
+    // A hundred times the limit on mu_mu: the fit prefers a Sun without neutrinos, and q_e may be anything small.
+    for (Arguments const& more : {Arguments{}, {"--json"}, {"--device", "reference"}, {"-p", "mu_tau"}})
+    {
+        Arguments arguments{"limits", "-e", "xenonnt_sr0", "-p", "q_e", "--set", "mu_mu=1e-8"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        auto const run = run_nuscan(arguments);
+        EXPECT_EQ(run.exit_code, 0) << run;
+        EXPECT_TRUE(run.said("warning: q_e: at its best fit the flux pull is -1: the fit switches the neutrino signal off")) << run;
+        EXPECT_EQ(lines(run.err).size(), more.size() > 1 && more[0] == "-p" ? 2U : 1U) << run;
+    }
+    // The best fit is a mass far out, where there is no mediator.
+    auto const mass = run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "m_V", "--set", "g_V=1e-9", "--set", "mu_mu=1e-8"});
+    EXPECT_TRUE(mass.said("warning: m_V: at its best fit the flux pull is -1: ")) << mass;
+    // A Sun that is only dimmed, no signal to switch off, and pulls that are kept at 0.
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "q_e", "--set", "mu_mu=2e-11"}).err, "");
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "lz_ws2022", "-p", "mu_e", "q_e"}).err, "");
+    EXPECT_EQ(run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "q_e", "--set", "mu_mu=1e-8", "--fix-pulls"}).err, "");
+}
+
+TEST(LimitsCommand, TextNamesOnlyTheEndsThereAre)
+{
+    auto const allowed = [](Arguments const& more) {
+        Arguments arguments{"limits", "-e", "xenonnt_sr0"};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        auto const all = lines(run_nuscan(arguments).out);
+        auto const& line = all.back();
+        return line.substr(all[all.size() - 2].find("allowed"));
+    };
+    EXPECT_TRUE(allowed({"-p", "mu_e"}).starts_with("< 8.8")) << "0 is allowed";
+    EXPECT_TRUE(allowed({"-p", "q_e"}).starts_with("[-1.2"));
+    EXPECT_TRUE(allowed({"-p", "m_V", "--set", "g_V=1e-5"}).starts_with("> ")) << "decouples";
+    EXPECT_EQ(allowed({"-p", "m_V", "--set", "g_V=1e-12"}), "no limit");
+    // Two stretches.
+    EXPECT_NE(allowed({"-p", "r2_e", "--cl", "0.6826894921"}).find("] or ["), std::string::npos);
+}
+
 TEST(LimitsCommand, TextHasOneLinePerParameter)
 {
     auto const run = run_nuscan({"limits", "-e", "xenonnt_sr0"});
@@ -629,6 +691,22 @@ TEST(TmmCommand, AntineutrinosAndMajoranaPhasesMatter)
     EXPECT_EQ(moment(with({"--majorana", "0,0"})), neutrino);
     EXPECT_GT(std::fabs(moment(with({"--majorana", "0.5,-1.25"})) / neutrino - 1.0), 1e-3);
     EXPECT_GT(std::fabs(moment(with({"--oscillation", "nufit52"})) / neutrino - 1.0), 1e-4);
+}
+
+TEST(TmmCommand, OverflowIsWarnedOf)
+{
+    for (Arguments const& point : {Arguments{"--baseline", "1", "--energy", "3", "--lambda", "1e300,0,0"},
+                                   {"--baseline", "1e300", "--energy", "1e-300", "--lambda", "1e-11,1e-11,0"}})
+        for (Arguments const& format : {Arguments{}, {"--json"}})
+        {
+            Arguments arguments{"tmm", "--flavour", "e"};
+            arguments.insert(arguments.end(), point.begin(), point.end());
+            arguments.insert(arguments.end(), format.begin(), format.end());
+            auto const run = run_nuscan(arguments);
+            EXPECT_EQ(run.exit_code, 0) << run;
+            EXPECT_TRUE(run.said("warning: an effective moment is not finite: ")) << run;
+        }
+    EXPECT_EQ(run_nuscan({"tmm", "--flavour", "e", "--baseline", "1", "--energy", "3", "--lambda", "1e-11,0,0"}).err, "");
 }
 
 TEST(TmmCommand, TextNamesTheNeutrino)

@@ -9,8 +9,10 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "host/io/hdf5_file.hpp"
@@ -354,7 +356,8 @@ TEST_F(Scan, ProvenanceIsRecorded)
 {
     std::string const text = "# a comment\n" + vector_grid({"xenonnt_sr0"}, 4, 3);
     write("grid.toml", text);
-    scan("out.h5", {"--set", "q_e=1e-13", "--constant", "s_W2=0.24", "--threads", "1"});
+    auto const result = scan("out.h5", {"--set", "q_e=1e-13", "--constant", "s_W2=0.24", "--threads", "1"});
+    EXPECT_TRUE(result.said("info: data from " NUSCAN_SOURCE_DATA_DIR "\n")) << result;
     SurfaceReader const surface{file("out.h5")};
     auto const& meta = surface.meta();
     EXPECT_EQ(meta.title, "test");
@@ -367,6 +370,8 @@ TEST_F(Scan, ProvenanceIsRecorded)
     EXPECT_EQ(meta.configuration_canonical, canonical_form(configuration));
     EXPECT_NE(meta.command_line.find(" scan grid.toml -o out.h5 --set q_e=1e-13 --constant s_W2=0.24"), std::string::npos);
     EXPECT_EQ(meta.threads, 1);
+    EXPECT_EQ(meta.data_folder, NUSCAN_SOURCE_DATA_DIR);
+    EXPECT_NE(run({"info", "out.h5"}).out.find(" in " NUSCAN_SOURCE_DATA_DIR "\n"), std::string::npos);
     for (auto const& [name, hash] : meta.data_sha256)
         EXPECT_EQ(hash, sha256(read_text(fs::path{NUSCAN_SOURCE_DATA_DIR} / name))) << name;
     for (char const* name : {"experiments/xenonnt_sr0/events.txt", "experiments/xenonnt_sr0/experiment.toml", "solar/gs98.toml",
@@ -404,7 +409,7 @@ TEST_F(Scan, InfoHasItsShape)
         names.insert(name);
     EXPECT_EQ(names, (std::set<std::string>{"title", "experiments", "axes", "points", "range", "failed", "best_fit", "null",
                                             "status", "self_check", "configuration", "configuration_sha256", "data_sha256",
-                                            "command_line", "program", "run"}));
+                                            "data_folder", "command_line", "program", "run"}));
     ASSERT_EQ(json.at("axes").size(), 2U);
     EXPECT_EQ(json.at("axes").at(0),
               (Json{{"name", "m_V"}, {"unit", "MeV"}, {"min", 1e-3}, {"max", 1e2}, {"n", 4}, {"scale", "log"}}));
@@ -415,7 +420,8 @@ TEST_F(Scan, InfoHasItsShape)
     EXPECT_GE(json.at("self_check").at("points").get<int>(), 4);
     EXPECT_EQ(json.at("status"), (Json{{"not_converged", 0}, {"not_finite", 0}, {"direct_fallback", 0}}));
     auto const text = run({"info", "out.h5"});
-    EXPECT_NE(text.out.find("axis          m_V [MeV]  0.001 to 100, 4 points, log"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("axis          m_V [MeV]  0.001 to 100, 4 points, log\n"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("axis          g_V  1e-08 to 1e-05, 3 points, log\n"), text.out.npos) << text;
 }
 
 TEST_F(Scan, PlanHasItsShapeAndWritesNothing)
@@ -438,7 +444,14 @@ TEST_F(Scan, PlanHasItsShapeAndWritesNothing)
     EXPECT_GT(json.at("seconds_estimate").get<double>(), 0.0);
     EXPECT_EQ(std::distance(fs::directory_iterator{temp_.path()}, {}), 1) << "plan wrote a file";
     auto const text = run({"plan", "grid.toml"});
-    EXPECT_NE(text.out.find("points        1200 in 1 chunks"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("\n  m_V          0.001 to 100 MeV, 40 points, log\n"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("\n  g_V          1e-08 to 1e-05, 30 points, log\n"), text.out.npos) << text;
+    EXPECT_NE(text.out.find("\npoints        1200 in 1 chunk\n"), text.out.npos) << text;
+    write("one.toml",
+          "[scan]\nexperiments = [\"xenonnt_sr0\"]\n[axes]\nm_V = { min = 1.0, max = 1.0, n = 1 }\n[fixed]\ng_V = 1e-6\n");
+    auto const one = run({"plan", "one.toml", "--chunk", "1"});
+    EXPECT_NE(one.out.find("\n  m_V          1 to 1 MeV, 1 point, linear\n  g_V          fixed at 1e-06\n"), one.out.npos) << one;
+    fs::remove(file("one.toml"));
 
     // What the plan says of the disk bounds what the scan takes.
     scan("out.h5");
@@ -941,13 +954,53 @@ TEST_F(Validate, ContradictionsAreFound)
     forge([](auto& chi2, auto&, auto&, auto&) { chi2[7] = 1.0; });
     expect_invalid("forged.h5", "but lies at 7");
     forge([](auto& chi2, auto&, auto&, auto&) { chi2[29] = NAN; });
-    expect_invalid("forged.h5", "1 points have a status that contradicts their chi2");
+    expect_invalid("forged.h5", "1 point with a status that contradicts chi2");
     forge([](auto&, auto& status, auto&, auto&) { status[3] = 255; });
-    expect_invalid("forged.h5", "1 points were never computed");
+    expect_invalid("forged.h5", "1 point never computed");
     forge([](auto&, auto& status, auto&, auto&) { status[3] = 1; });
     expect_invalid("forged.h5", "the counts of failed points differ from the record");
     forge([](auto&, auto&, auto& meta, auto&) { meta.configuration_canonical += " "; });
     expect_invalid("forged.h5", "the configuration does not have the recorded SHA-256");
+}
+
+TEST_F(Validate, FailedPointsOfEveryKindAreListed)
+{
+    forge([](auto& chi2, auto& status, auto& meta, auto& best_fit) {
+        for (std::size_t i = 0; i < chi2.size(); ++i)
+            if (i % 3 != 0 && static_cast<std::int64_t>(i) != best_fit.index)
+            {
+                status[i] = i % 3 == 1 ? 3 : 2;
+                chi2[i] = NAN;
+                ++(i % 3 == 1 ? meta.not_finite : meta.not_converged);
+            }
+        // Whether the best fit was one of them makes no difference to what is listed first.
+        ASSERT_GT(best_fit.index, 17);
+    });
+    SurfaceReader const surface{file("forged.h5")};
+    auto const& meta = surface.meta();
+    auto const& axes = surface.layout().axes;
+    ASSERT_GE(meta.not_finite, 9);
+    fs::rename(file("forged.h5"), file("out.h5"));
+    auto const again = run(scan_command("out.h5"));
+    EXPECT_EQ(again.exit_code, 1) << again;
+    EXPECT_TRUE(again.said("out.h5 is finished already")) << again;
+    for (auto const& [what, count, first] :
+         {std::tuple{"without convergence of the pulls (status 2, chi2 NaN)", meta.not_converged, 2},
+          std::tuple{"not finite: couplings overflow (status 3, chi2 NaN)", meta.not_finite, 1}})
+    {
+        std::string expected = "error: " + std::to_string(count) + " points " + what + "\n";
+        for (int k = 0; k < 5; ++k)
+        {
+            auto const index = static_cast<std::size_t>(first + 3 * k);
+            expected += fmt::format("error:   point {}: m_V = {:g} MeV, g_V = {:g}\n", index, axes[0].values[index / 5],
+                                    axes[1].values[index % 5]);
+        }
+        expected += fmt::format("error:   and {} more\n", count - 5);
+        EXPECT_TRUE(again.said(expected)) << expected << again;
+    }
+    EXPECT_TRUE(
+        again.said(fmt::format("error: out.h5 is complete but for {} of 30 points\n", meta.not_finite + meta.not_converged)))
+        << again;
 }
 
 TEST_F(Validate, AFailedSelfCheckStaysVisible)

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <iterator>
+#include <map>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -88,6 +89,7 @@ SurfaceMeta make_meta()
     meta.data_sha256 = {{"solar/pp.txt", "0123"}, {"/somewhere else/ä.txt", "4567"}};
     for (int i = 0; i < 20; ++i)
         meta.data_sha256["xenon/table_" + std::to_string(i) + ".txt"] = std::string(64, 'b');
+    meta.data_folder = "/somewhere else/ä";
     meta.command_line = "nuscan scan grid.toml -o out.h5";
     meta.version = "0.1.0";
     meta.commit = "abc";
@@ -434,6 +436,27 @@ TEST_F(SurfaceFile, KeepsPullsAndRates)
     expect_all_values(path);
 }
 
+TEST_F(SurfaceFile, EveryDatasetSaysWhatItIs)
+{
+    // Viewers label with long_name and units.
+    write_surface(path, with_pulls_and_rates(make_layout({3, 4})));
+    h5::File const file = h5::File::open(path);
+    for (auto const& [group, names] : std::map<std::string, std::vector<std::string>>{
+             {"/axes", {"axis_0", "axis_1"}},
+             {"/grid", {"chi2", "status", "axis_0", "axis_1"}},
+             {"/grid/pulls", {"beta", "alpha_2", "a third"}},
+             {"/grid/rates", {"lz_2022", "lz_2022_bin_edges", "xenonnt_sr0", "xenonnt_sr0_bin_edges"}}})
+    {
+        h5::Handle const parent{H5Gopen2(file.id(), group.c_str(), H5P_DEFAULT), "open"};
+        for (std::string const& name : names)
+        {
+            h5::Handle const dataset = h5::open_dataset(parent.id(), name);
+            EXPECT_FALSE(h5::read_string(dataset.id(), "long_name").empty()) << group << "/" << name;
+            EXPECT_FALSE(h5::read_string(dataset.id(), "units").empty()) << group << "/" << name;
+        }
+    }
+}
+
 TEST_F(SurfaceFile, KeepsMetaAndPoints)
 {
     write_surface(path, make_layout({5, 7}));
@@ -446,6 +469,7 @@ TEST_F(SurfaceFile, KeepsMetaAndPoints)
     EXPECT_EQ(meta.configuration_canonical, expected.configuration_canonical);
     EXPECT_EQ(meta.configuration_sha256, expected.configuration_sha256);
     EXPECT_EQ(meta.data_sha256, expected.data_sha256);
+    EXPECT_EQ(meta.data_folder, expected.data_folder);
     EXPECT_EQ(meta.command_line, expected.command_line);
     EXPECT_EQ(meta.version, expected.version);
     EXPECT_EQ(meta.commit, expected.commit);
@@ -704,6 +728,17 @@ TEST_F(SurfaceFile, SchemaDecides)
         replace_attribute(file, "/", "schema_major", [](hid_t root) { h5::write_attribute(root, "schema_major", "one"); });
     });
     expect_refused(path, {"attribute 'schema_major' of '/' is not an integer"});
+}
+
+TEST_F(SurfaceFile, FilesOfSchema10NameNoDataFolder)
+{
+    write_small();
+    change(path, [](hid_t file) {
+        replace_integer(file, "/", "schema_minor", 0);
+        h5::check(H5Ldelete(file, "/meta/data_folder", H5P_DEFAULT), "delete");
+    });
+    expect_all_values(path);
+    EXPECT_EQ(SurfaceReader{path}.meta().data_folder, "");
 }
 
 TEST_F(SurfaceFile, NamesWhatIsMissing)

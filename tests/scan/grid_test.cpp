@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -75,6 +76,54 @@ TEST(Axis, OnePointIsItsMinimum)
 {
     EXPECT_EQ(axis(0.25, 0.25, 1, AxisScale::log).values(), std::vector<double>{0.25});
     EXPECT_EQ(axis(0.0, 0.0, 1, AxisScale::linear).values(), std::vector<double>{0.0});
+}
+
+TEST(Axis, NodesThatCoincideAreFound)
+{
+    double const next = std::nextafter(1.0, 2.0);
+    double const tiny = std::numeric_limits<double>::denorm_min();
+    for (AxisScale const scale : {AxisScale::linear, AxisScale::log})
+    {
+        EXPECT_EQ(axis(1.0, next, 2, scale).first_coincidence(), -1) << "neighbours, but two numbers";
+        EXPECT_GE(axis(1.0, next, 3, scale).first_coincidence(), 0);
+        EXPECT_EQ(axis(1.0, 1.0, 1, scale).first_coincidence(), -1);
+        EXPECT_GE(axis(1e-11, 1e-11 * (1.0 + 1e-14), 1000, scale).first_coincidence(), 0);
+        EXPECT_EQ(axis(1e-11, 1e-11 * (1.0 + 1e-9), 1000, scale).first_coincidence(), -1);
+        EXPECT_GE(axis(tiny, 10.0 * tiny, 20, scale).first_coincidence(), 0);
+        EXPECT_EQ(axis(1e-300, 1e300, 100000000, scale).first_coincidence(), -1);
+    }
+    EXPECT_EQ(axis(-1e308, 1e308, 1000, AxisScale::linear).first_coincidence(), -1) << "the width overflows";
+    EXPECT_EQ(axis(-tiny, tiny, 3, AxisScale::linear).first_coincidence(), -1);
+    EXPECT_GE(axis(-tiny, tiny, 4, AxisScale::linear).first_coincidence(), 0);
+    // What it says is what the nodes are.
+    for (AxisScale const scale : {AxisScale::linear, AxisScale::log})
+        for (double width = 1e-16; width < 1e-9; width *= 1.7)
+            for (std::int64_t const n : {2, 3, 10, 500})
+                for (double const min : {1e-200, 3e-13, 1.0, 7e200})
+                {
+                    Axis const narrow = axis(min, min * (1.0 + width), n, scale);
+                    if (!(narrow.min < narrow.max))
+                        continue;
+                    auto const values = narrow.values();
+                    bool ascending = true;
+                    for (std::size_t i = 1; i < values.size(); ++i)
+                        ascending = ascending && values[i - 1] < values[i];
+                    EXPECT_EQ(narrow.first_coincidence() < 0, ascending) << min << " " << width << " " << n;
+                }
+}
+
+TEST(ElementCount, IsEmptyBeyond64Bits)
+{
+    EXPECT_EQ(element_count({}), 1);
+    EXPECT_EQ(element_count({7}), 7);
+    EXPECT_EQ(element_count({2, 3, 5}), 30);
+    EXPECT_EQ(element_count({4, 0, 5}), 0);
+    std::int64_t const most = std::numeric_limits<std::int64_t>::max();
+    EXPECT_EQ(element_count({most, 1}), most);
+    EXPECT_EQ(element_count({3037000499, 3037000499}), 9223372030926249001);
+    EXPECT_FALSE(element_count({3037000500, 3037000500}));
+    EXPECT_FALSE(element_count({2, most}));
+    EXPECT_EQ(element_count(grid_shape({{0, 0.0, 1.0, 4}, {1, 0.0, 1.0, 6}})), 24);
 }
 
 TEST(GridView, IndicesRunInCOrder)

@@ -13,6 +13,7 @@
 #include "tests/support/real_inputs.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tolerance.hpp"
+#include "tests/support/toy_experiments.hpp"
 
 namespace nuscan::test
 {
@@ -230,6 +231,33 @@ TEST(Plan, ParametersThatDoNotGoTogetherAreRefusedByFile)
     expect_input_error([&] { plan_scan(mixed, inputs(), {}); }, {"grid.toml: mu_e and Lambda_1", "in two ways"});
 }
 
+TEST(Plan, FitHasRoomForSixteenPullsAndEightExperiments)
+{
+    ToyData const data;
+    for (int i = 0; i < 9; ++i)
+        data.add({"toy_" + std::to_string(i), false, false, i == 0 ? 9 : i == 1 ? 8 : i == 2 ? 7 : 0});
+    auto const pulls = configuration({axis("mu_e", 0.0, 1e-11, 3)});
+    EXPECT_EQ(plan_scan(pulls, data.inputs({"toy_0", "toy_2"}), {}).points, 3);
+    expect_input_error(
+        [&] {
+            plan_scan(pulls, data.inputs({"toy_0", "toy_1"}), {});
+        },
+        {"grid.toml: 17 background pulls in all; at most 16 can be fitted"});
+    expect_input_error(
+        [&] {
+            Prepared(data.inputs({"toy_0", "toy_1"}));
+        },
+        {"17 background pulls in all; at most 16 can be fitted"});
+    std::vector<std::string> names{"toy_2"};
+    for (int i = 3; i < 9; ++i)
+        names.push_back("toy_" + std::to_string(i));
+    names.push_back("toy_0");
+    EXPECT_EQ(plan_scan(pulls, data.inputs(names), {}).points, 3);
+    names.back() = "toy_1";
+    names.push_back("toy_0");
+    expect_input_error([&] { plan_scan(pulls, data.inputs(names), {}); }, {"grid.toml: 9 experiments given; a fit takes 1 to 8"});
+}
+
 // --- the run ------------------------------------------------------------------------------------------------------------------------
 
 TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
@@ -270,6 +298,28 @@ TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
     EXPECT_EQ(started, 4);
     EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::already_finished);
     EXPECT_EQ(started, 4) << "nothing is started when all is there";
+}
+
+TEST(RunScan, TheSameDataInAnotherPlaceContinueIt)
+{
+    TempDir const temp;
+    auto wanted = configuration({axis("mu_e", 0.0, 1e-11, 10)});
+    wanted.experiments = {"xenonnt_sr0"};
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    options.threads = 1;
+    options.chunk = 6;
+    options.interrupted = [] { return true; };
+    auto data = shipped_data();
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::interrupted);
+    std::filesystem::copy(NUSCAN_SOURCE_DATA_DIR, temp.path() / "data", std::filesystem::copy_options::recursive);
+    DataFolder copy(temp.path() / "data");
+    auto const result = run_scan(wanted, copy, options);
+    EXPECT_EQ(result.outcome, ScanOutcome::finished);
+    EXPECT_EQ(result.resumed_at, 6);
+    // The record names the place all the same; the surface is that of either.
+    EXPECT_EQ(SurfaceReader(options.output).meta().data_folder, (temp.path() / "data").string());
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::already_finished);
 }
 
 TEST(RunScan, NothingIsWrittenWhenTheInputIsRefused)

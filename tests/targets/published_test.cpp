@@ -208,7 +208,7 @@ TEST(PublishedChecks, OnlyR2eIsMarginal)
     for (auto const& set : all_experiment_sets)
         for (auto const& limit : find_limits(prepared(set), nullptr, default_limit_parameters(), {}, options()))
         {
-            std::string const name = parameter_catalogue[static_cast<std::size_t>(limit.parameter)].info.name;
+            std::string const name = parameter_info(limit.parameter).name;
             EXPECT_EQ(limit.region.marginal, set == std::vector<std::string>{"xenonnt_sr0"} && (name == "r2_e" || name == "a_e"))
                 << set.front() << " " << name;
         }

@@ -2,8 +2,11 @@
 /// Axes of a scan and the correspondence between a point's index and its coordinates.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <vector>
 
 #include "nuscan/core/macros.hpp"
@@ -41,6 +44,28 @@ struct Axis
         return (1.0 - t) * min + t * max;
     }
 
+    /// The first node whose successor is not above it, because the range is too narrow for so many numbers; -1 if there is none.
+    std::int64_t first_coincidence() const
+    {
+        // Nodes many roundings apart need no look at each. A log axis rounds in the exponent, which may be hundreds, and below the
+        // smallest normal number in the value.
+        constexpr double roundings = 64.0;
+        constexpr double rounding = std::numeric_limits<double>::epsilon();
+        bool const is_log = scale == AxisScale::log;
+        double const from = is_log ? std::log(min) : min;
+        double const to = is_log ? std::log(max) : max;
+        double const largest = std::max({std::fabs(from), std::fabs(to), is_log ? 1.0 : std::numeric_limits<double>::min()});
+        bool const is_normal = !is_log || min >= std::numeric_limits<double>::min();
+        if (n < 2)
+            return -1;
+        if (is_normal && to / static_cast<double>(n - 1) - from / static_cast<double>(n - 1) > roundings * rounding * largest)
+            return -1;
+        for (std::int64_t i = 0; i + 1 < n; ++i)
+            if (!(value(i) < value(i + 1)))
+                return i;
+        return -1;
+    }
+
     std::vector<double> values() const
     {
         std::vector<double> all;
@@ -50,6 +75,28 @@ struct Axis
         return all;
     }
 };
+
+/// Number of elements of an array of this shape; empty if 64 bits do not hold it.
+inline std::optional<std::int64_t> element_count(std::vector<std::int64_t> const& shape)
+{
+    std::int64_t count = 1;
+    for (std::int64_t const n : shape)
+    {
+        if (n > 0 && count > std::numeric_limits<std::int64_t>::max() / n)
+            return std::nullopt;
+        count *= n;
+    }
+    return count;
+}
+
+/// Numbers of nodes of the axes.
+inline std::vector<std::int64_t> grid_shape(std::vector<Axis> const& axes)
+{
+    std::vector<std::int64_t> shape;
+    for (Axis const& axis : axes)
+        shape.push_back(axis.n);
+    return shape;
+}
 
 /// Points of a scan: a grid in C order (the last axis runs fastest), or a list of points.
 struct GridView

@@ -52,11 +52,17 @@ inline constexpr int n_parameters = detail::count_parameters(Interactions{});
 inline constexpr std::array<CatalogueEntry, n_parameters> parameter_catalogue = detail::make_catalogue<std::size_t{n_parameters}>(
     Interactions{});
 
+/// Description of a parameter of the catalogue.
+constexpr ParameterInfo const& parameter_info(int parameter)
+{
+    return parameter_catalogue[static_cast<std::size_t>(parameter)].info;
+}
+
 /// Index of a parameter in the catalogue, -1 if there is none of that name.
 constexpr int find_parameter(std::string_view name)
 {
     for (int i = 0; i < n_parameters; ++i)
-        if (name == parameter_catalogue[static_cast<std::size_t>(i)].info.name)
+        if (name == parameter_info(i).name)
             return i;
     return -1;
 }

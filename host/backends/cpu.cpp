@@ -21,15 +21,6 @@ constexpr std::int64_t tile_size = 256;
 /// Templates kept in memory; a grid of more mass combinations is worked off in blocks.
 constexpr std::size_t template_budget = std::size_t{512} << 20;
 
-/// Numbers of bins of all experiments, without padding.
-std::size_t count_bins(ProblemView const& view)
-{
-    std::size_t bins = 0;
-    for (int e = 0; e < view.n_experiments; ++e)
-        bins += static_cast<std::size_t>(view.response[e].n_bins);
-    return bins;
-}
-
 /// Memory of one thread for a tile.
 class Tile
 {
@@ -63,7 +54,6 @@ public:
         : problem_(std::move(problem))
         , view_(problem_->view())
         , kernels_(choose_lane_kernels())
-        , n_bins_(count_bins(view_))
         , direct_(route == Route::direct)
         , threads_(threads > 0 ? threads : omp_get_max_threads())
     {
@@ -158,7 +148,7 @@ private:
             {
                 std::int64_t const begin = block.begin + t * tile_size;
                 IndexRange const points{begin, std::min(begin + tile_size, block.end)};
-                PointOutputs const part = part_of(outputs, points.begin - range.begin);
+                PointOutputs const part = outputs.from(points.begin - range.begin, pull_count(view_), bin_count(view_));
                 if (direct_)
                     evaluate_direct(points, part, tile);
                 else
@@ -167,23 +157,10 @@ private:
         }
     }
 
-    /// Outputs from point \p offset on.
-    PointOutputs part_of(PointOutputs const& outputs, std::int64_t offset) const
-    {
-        PointOutputs part = outputs;
-        part.chi2 += offset;
-        part.status += offset;
-        if (part.pulls != nullptr)
-            part.pulls += offset * (1 + view_.fit.n_pulls);
-        if (part.rates != nullptr)
-            part.rates += offset * static_cast<std::int64_t>(n_bins_);
-        return part;
-    }
-
     LaneOutputs lane_outputs(PointOutputs const& outputs, std::ptrdiff_t first) const
     {
         return {outputs.chi2 + first, outputs.status + first,
-                outputs.pulls == nullptr ? nullptr : outputs.pulls + first * (1 + view_.fit.n_pulls)};
+                outputs.pulls == nullptr ? nullptr : outputs.pulls + first * pull_count(view_)};
     }
 
     void evaluate_direct(IndexRange points, PointOutputs const& outputs, Tile& tile) const
@@ -213,13 +190,11 @@ private:
         auto const n = static_cast<std::size_t>(points.size());
         std::int64_t node[max_axes];
         view_.grid.nodes(points.begin, node);
-        double monomials[max_monomials];
         for (std::size_t i = 0; i < n; ++i, view_.grid.advance(node))
         {
             tile.blocks[i] = bank_.data() + bank_slot(node, combinations) * view_.layout.size();
-            point_monomials(view_, node, monomials);
-            for (std::size_t m = 0; m < static_cast<std::size_t>(view_.layout.n_monomials); ++m)
-                tile.monomials[m * tile_size + i] = monomials[m];
+            for (int m = 0; m < view_.layout.n_monomials; ++m)
+                tile.monomials[static_cast<std::size_t>(m) * tile_size + i] = point_monomial(view_, m, node);
         }
         FactoredBatch batch;
         batch.fit = &view_.fit;
@@ -279,7 +254,7 @@ private:
     {
         if (outputs.rates == nullptr)
             return;
-        double* out = outputs.rates + i * n_bins_;
+        double* out = outputs.rates + static_cast<std::int64_t>(i) * bin_count(view_);
         for (int e = 0; e < view_.n_experiments; ++e)
         {
             out = std::copy_n(rates, view_.response[e].n_bins, out);
@@ -290,7 +265,6 @@ private:
     std::shared_ptr<Problem const> problem_;
     ProblemView view_;
     LaneKernels const& kernels_;
-    std::size_t n_bins_;
     bool direct_;
     int threads_;
     std::vector<double> bank_;
@@ -364,7 +338,8 @@ double Chi2Line::operator()(double value) const
     if (!direct_)
     {
         double monomials[max_monomials];
-        point_monomials(view, node, monomials);
+        for (int m = 0; m < view.layout.n_monomials; ++m)
+            monomials[m] = point_monomial(view, m, node);
         auto const block = [this](int index) { return templates_[static_cast<std::size_t>(index)]; };
         accurate = store_rates<-1>(view.layout, block, monomials, rates.data());
     }

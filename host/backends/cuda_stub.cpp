@@ -1,5 +1,6 @@
 // Stands in for the CUDA backend in a binary built without it.
 #include "host/backends/backend.hpp"
+#include "host/backends/reductions.hpp"
 #include "host/support/error.hpp"
 
 namespace nuscan
@@ -17,6 +18,11 @@ std::vector<CudaDevice> cuda_devices(std::string& reason)
 }
 
 std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const>, Route, int)
+{
+    throw NotCompiled(no_cuda);
+}
+
+std::unique_ptr<Reductions> make_cuda_reductions(int)
 {
     throw NotCompiled(no_cuda);
 }

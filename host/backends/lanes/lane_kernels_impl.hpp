@@ -68,7 +68,7 @@ void factored_register(FactoredBatch const& batch, Block const& block, int first
     int const n_monomials = static_monomials < 0 ? layout.n_monomials : static_monomials;
     for (int m = 0; m < n_monomials; ++m)
         monomials[m] = load(batch.monomials + static_cast<std::ptrdiff_t>(m) * batch.stride + first, n);
-    FactoredPoints<static_monomials, static_pulls, Lanes, Block> points(fit, layout, block, monomials);
+    FactoredPoints<static_monomials, static_pulls, Lanes, Block> points(fit, fit.counted, layout, block, monomials);
     Profile<static_pulls, Lanes> result;
     Ops::Mask accurate(false);
     if (!fit.has_poisson && !fit.fix_pulls)
@@ -142,7 +142,7 @@ void rate_batch(RateBatch const& batch)
         RatesInMemory<Lanes> const source{rates};
         SignalSums<static_pulls, Lanes> sums;
         add_up_signal(fit, source, sums);
-        write(profile(fit, source, sums, inverse_unit, Ops::is_finite(total)), Ops::Mask(false), fit.n_pulls, first, n,
+        write(profile(fit, fit.counted, source, sums, inverse_unit, Ops::is_finite(total)), Ops::Mask(false), fit.n_pulls, first, n,
               batch.outputs);
     }
 }

@@ -5,6 +5,10 @@
 /// Marks a function that runs on the host and, when a CUDA compiler reads it, on the device as well.
 #if defined(__CUDACC__)
 #define NUSCAN_HD __host__ __device__
+/// The same for functions whose local arrays must end in registers: a device compiler that calls instead of inlining would put them in
+/// memory.
+#define NUSCAN_HD_INLINE __host__ __device__ __forceinline__
 #else
 #define NUSCAN_HD
+#define NUSCAN_HD_INLINE inline
 #endif

@@ -40,6 +40,13 @@ struct PointOutputs
     std::uint8_t* status = nullptr;
     double* pulls = nullptr; ///< n_pulls values per point: the flux pull beta, then each experiment's own pulls in order
     double* rates = nullptr; ///< signal before pulls in every bin of every experiment, in each one's rate unit, per point
+
+    /// Where point number \p point and those behind it go, for \p n_pulls pulls and \p n_bins bins per point.
+    PointOutputs from(std::int64_t point, std::int64_t n_pulls, std::int64_t n_bins) const
+    {
+        return {chi2 + point, status + point, pulls == nullptr ? nullptr : pulls + point * n_pulls,
+                rates == nullptr ? nullptr : rates + point * n_bins};
+    }
 };
 
 /// Evaluates points of one prepared scan problem. Results depend on the point alone: never on the range it was asked in, on the

@@ -74,16 +74,6 @@ inline MonomialBasis make_monomial_basis(StrengthDirection const* directions, in
     return basis;
 }
 
-/// Value of every monomial at strengths \p z [n_variables].
-NUSCAN_HD inline void evaluate_monomials(MonomialBasis const& basis, double const* z, double* values)
-{
-    for (int m = 0; m < basis.n_monomials; ++m)
-    {
-        double const first = basis.first[m] < 0 ? 1.0 : z[basis.first[m]];
-        values[m] = basis.second[m] < 0 ? first : first * z[basis.second[m]];
-    }
-}
-
 /// Coefficient of monomial \p m in dR/dT at one node; \p base holds all strengths that are not scanned, and all masses.
 NUSCAN_HD inline double monomial_density(MonomialBasis const& basis, int m, ModelPoint const& base, double recoil,
                                          double const* moments, Constants const& constants)
@@ -136,43 +126,48 @@ NUSCAN_HD inline void fold_templates(ResponseView const& response, MonomialBasis
     }
 }
 
+/// Number \p k of a block, one of those behind the templates, from the templates: each is a sum over bins of its own.
+NUSCAN_HD inline double template_sum(FitView const& fit, FactoredLayout const& layout, double const* block, int k)
+{
+    int const n_slots = layout.n_slots;
+    if (k >= layout.square(0, 0))
+    {
+        int a = 0;
+        while (layout.square(a + 1, 0) <= k)
+            ++a;
+        int const b = k - layout.square(a, 0);
+        double const* const first = block + layout.rate(a, 0);
+        double const* const second = block + layout.rate(b, 0);
+        double sum = 0.0;
+        for (int i = 0; i < n_slots; ++i)
+            sum += fit.start.weight[i] * first[i] * second[i];
+        return a == b ? sum : 2.0 * sum;
+    }
+    int const m = k % layout.n_monomials;
+    int const kind = k / layout.n_monomials - n_slots;
+    double const* const rates = block + layout.rate(m, 0);
+    if (k == layout.norm(m))
+    {
+        double sum = 0.0;
+        for (int i = 0; i < n_slots; ++i)
+            sum += fit.start.weight[i] * rates[i] * rates[i];
+        return std::sqrt(sum);
+    }
+    double const* const factor = k == layout.total(m)      ? fit.used
+                                 : k == layout.empty(m)    ? fit.empty
+                                 : k == layout.residual(m) ? fit.start.residual
+                                                           : fit.start.weighted + (kind - 4) * n_slots;
+    double sum = 0.0;
+    for (int i = 0; i < n_slots; ++i)
+        sum += factor[i] * rates[i];
+    return sum;
+}
+
 /// Fills in the sums of a block whose templates are there.
 NUSCAN_HD inline void add_up_templates(FitView const& fit, FactoredLayout const& layout, double* block)
 {
-    int const n_slots = layout.n_slots;
-    for (int m = 0; m < layout.n_monomials; ++m)
-    {
-        double const* const rates = block + layout.rate(m, 0);
-        double total = 0.0;
-        double empty = 0.0;
-        double residual = 0.0;
-        for (int i = 0; i < n_slots; ++i)
-        {
-            total += fit.used[i] * rates[i];
-            empty += fit.empty[i] * rates[i];
-            residual += fit.start.residual[i] * rates[i];
-        }
-        block[layout.total(m)] = total;
-        block[layout.empty(m)] = empty;
-        block[layout.residual(m)] = residual;
-        for (int p = 0; p < layout.n_pulls; ++p)
-        {
-            double sum = 0.0;
-            for (int i = 0; i < n_slots; ++i)
-                sum += fit.start.weighted[p * n_slots + i] * rates[i];
-            block[layout.pull(p, m)] = sum;
-        }
-        for (int b = 0; b <= m; ++b)
-        {
-            double const* const other = block + layout.rate(b, 0);
-            double sum = 0.0;
-            for (int i = 0; i < n_slots; ++i)
-                sum += fit.start.weight[i] * rates[i] * other[i];
-            if (b == m)
-                block[layout.norm(m)] = std::sqrt(sum);
-            block[layout.square(m, b)] = b == m ? sum : 2.0 * sum;
-        }
-    }
+    for (int k = layout.total(0); k < layout.size(); ++k)
+        block[k] = template_sum(fit, layout, block, k);
 }
 
 /// Rates r_i = sum_m v_m T_mi with the monomials v in units of c, added up whenever a bin is asked for: for threads with few
@@ -181,14 +176,14 @@ template<int static_monomials, class Real, class Block>
 class ComputedRates
 {
 public:
-    NUSCAN_HD ComputedRates(FactoredLayout const& layout, Block const& block, Real const* monomials)
+    NUSCAN_HD_INLINE ComputedRates(FactoredLayout const& layout, Block const& block, Real const* monomials)
         : layout_(layout)
         , block_(block)
         , monomials_(monomials)
     {
     }
 
-    NUSCAN_HD Real operator()(int slot) const
+    NUSCAN_HD_INLINE Real operator()(int slot) const
     {
         Real sum = monomials_[0] * block_(layout_.rate(0, slot));
         for (int m = 1; m < n_monomials(); ++m)
@@ -197,7 +192,7 @@ public:
     }
 
     /// False where the terms of any bin cancel so far that the direct route is needed.
-    NUSCAN_HD MaskOf<Real> accurate() const
+    NUSCAN_HD_INLINE MaskOf<Real> accurate() const
     {
         using Ops = RealOps<Real>;
         auto good = monomials_[0] == monomials_[0];
@@ -216,7 +211,7 @@ public:
         return good;
     }
 
-    NUSCAN_HD int n_monomials() const { return static_monomials < 0 ? layout_.n_monomials : static_monomials; }
+    NUSCAN_HD_INLINE int n_monomials() const { return static_monomials < 0 ? layout_.n_monomials : static_monomials; }
 
 private:
     FactoredLayout const& layout_;
@@ -266,32 +261,34 @@ public:
     using Sums = SignalSums<static_pulls, Real>;
     static constexpr std::size_t capacity = static_monomials < 0 ? max_monomials : static_monomials;
 
+    /// \param counted    `fit.counted`, or a copy of it in faster memory
     /// \param monomials  [n_monomials]
-    NUSCAN_HD FactoredPoints(FitView const& fit, FactoredLayout const& layout, Block const& block, Real const* monomials)
+    NUSCAN_HD_INLINE FactoredPoints(FitView const& fit, CountedBins const& counted, FactoredLayout const& layout, Block const& block,
+                                    Real const* monomials)
         : fit_(fit)
+        , counted_(counted)
         , layout_(layout)
         , block_(block)
-        , n_monomials_(static_monomials < 0 ? layout.n_monomials : static_monomials)
     {
         Real total = 0.0;
-        for (int m = 0; m < n_monomials_; ++m)
+        for (int m = 0; m < n_monomials(); ++m)
             total = Ops::multiply_add(monomials[m], Real(block(layout.total(m))), total);
         finite_ = Ops::is_finite(total);
         inverse_unit_ = 1.0 / signal_scale_unit(fit, total);
-        for (int m = 0; m < n_monomials_; ++m)
+        for (int m = 0; m < n_monomials(); ++m)
             monomials_[m] = monomials[m] * inverse_unit_;
         add_up();
     }
 
     /// In units of c.
-    NUSCAN_HD Real const* monomials() const { return monomials_; }
+    NUSCAN_HD_INLINE Real const* monomials() const { return monomials_; }
 
     /// Minimum of chi^2 where all data are Gaussian: chi^2 is a quadratic form in the unknowns and in the monomials, so that sums
     /// over bins are all it takes. \param accurate  receives the lanes whose rounding error is bounded by closed_form_tolerance
-    NUSCAN_HD Profile<static_pulls, Real> closed_form(Mask& accurate) const
+    NUSCAN_HD_INLINE Profile<static_pulls, Real> closed_form(Mask& accurate) const
     {
         RatesInMemory<Real> const none{nullptr};
-        detail::Minimiser<static_pulls, Real, RatesInMemory<Real>> minimiser(fit_, none, sums_, inverse_unit_);
+        detail::Minimiser<static_pulls, Real, RatesInMemory<Real>> minimiser(fit_, counted_, none, sums_, inverse_unit_);
         minimiser.start();
         Profile<static_pulls, Real> result;
         result.chi2 = minimiser.quadratic_chi2();
@@ -299,7 +296,7 @@ public:
         result.iterations = 0;
         // Size of the terms that cancel in chi^2, by the Cauchy-Schwarz inequality, and how far those of the signal cancel.
         Real signal_size = 0.0;
-        for (int m = 0; m < n_monomials_; ++m)
+        for (int m = 0; m < n_monomials(); ++m)
             signal_size = Ops::multiply_add(Ops::abs(monomials_[m]), Real(block_(layout_.norm(m))), signal_size);
         Real size = Ops::multiply_add(minimiser.value(minimiser.n_pulls()), signal_size, Real(std::sqrt(fit_.gaussian.constant)));
         for (int p = 0; p < minimiser.n_pulls(); ++p)
@@ -317,7 +314,7 @@ public:
 
     /// Minimum of chi^2 from rates in every bin.
     template<class Rates>
-    NUSCAN_HD Profile<static_pulls, Real> by_bins(Rates const& rates)
+    NUSCAN_HD_INLINE Profile<static_pulls, Real> by_bins(Rates const& rates)
     {
         // Sums of monomials would square the cancellation between them.
         detail::clear(n_pulls(), sums_.gaussian);
@@ -328,17 +325,18 @@ public:
         }
         if (!fit_.has_poisson)
             sums_.start = sums_.gaussian;
-        return profile(fit_, rates, sums_, inverse_unit_, finite_);
+        return profile(fit_, counted_, rates, sums_, inverse_unit_, finite_);
     }
 
 private:
-    NUSCAN_HD int n_pulls() const { return static_pulls < 0 ? fit_.n_pulls : static_pulls; }
+    NUSCAN_HD_INLINE int n_monomials() const { return static_monomials < 0 ? layout_.n_monomials : static_monomials; }
+    NUSCAN_HD_INLINE int n_pulls() const { return static_pulls < 0 ? fit_.n_pulls : static_pulls; }
 
-    NUSCAN_HD void add_up()
+    NUSCAN_HD_INLINE void add_up()
     {
         sums_.empty = 0.0;
         detail::clear(n_pulls(), sums_.start);
-        for (int a = 0; a < n_monomials_; ++a)
+        for (int a = 0; a < n_monomials(); ++a)
         {
             sums_.empty = Ops::multiply_add(monomials_[a], Real(block_(layout_.empty(a))), sums_.empty);
             sums_.start.residual = Ops::multiply_add(monomials_[a], Real(block_(layout_.residual(a))), sums_.start.residual);
@@ -356,9 +354,9 @@ private:
     }
 
     FitView const& fit_;
+    CountedBins const& counted_;
     FactoredLayout const& layout_;
     Block const& block_;
-    int n_monomials_;
     Mask finite_;
     Real inverse_unit_;
     Real monomials_[capacity];

@@ -118,6 +118,17 @@ struct GridView
         }
     }
 
+    /// Index of the point at the given nodes.
+    NUSCAN_HD std::int64_t index(std::int64_t const* node) const
+    {
+        if (is_list)
+            return n_axes > 0 ? node[0] : 0;
+        std::int64_t result = 0;
+        for (int a = 0; a < n_axes; ++a)
+            result = result * shape[a] + node[a];
+        return result;
+    }
+
     /// Moves node numbers on to the next point: cheaper than nodes(), which divides.
     NUSCAN_HD void advance(std::int64_t* node) const
     {

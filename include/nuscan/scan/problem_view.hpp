@@ -33,6 +33,21 @@ struct ProblemView
     FactoredLayout layout;
 };
 
+/// Bins of all experiments, without padding.
+NUSCAN_HD inline std::int64_t bin_count(ProblemView const& problem)
+{
+    std::int64_t bins = 0;
+    for (int e = 0; e < problem.n_experiments; ++e)
+        bins += problem.response[e].n_bins;
+    return bins;
+}
+
+/// Pulls of a point in outputs: the flux pull and those of the experiments.
+NUSCAN_HD inline std::int64_t pull_count(ProblemView const& problem)
+{
+    return 1 + problem.fit.n_pulls;
+}
+
 /// Number of the mass combination that the nodes of a point belong to.
 NUSCAN_HD inline std::int64_t mass_combination(ProblemView const& problem, std::int64_t const* node)
 {
@@ -44,6 +59,35 @@ NUSCAN_HD inline std::int64_t mass_combination(ProblemView const& problem, std::
         combination = problem.grid.is_list ? node[a] : combination * problem.grid.shape[a] + node[a];
     }
     return combination;
+}
+
+/// Number of the coupling combination that the nodes of a point belong to: C order over the axes that are no masses.
+NUSCAN_HD inline std::int64_t coupling_combination(ProblemView const& problem, std::int64_t const* node)
+{
+    std::int64_t combination = 0;
+    for (int v = 0; v < problem.basis.n_variables; ++v)
+    {
+        int const a = problem.variable_axis[v];
+        combination = problem.grid.is_list ? node[a] : combination * problem.grid.shape[a] + node[a];
+    }
+    return combination;
+}
+
+/// Nodes of the grid point of mass combination \p mass and coupling combination \p coupling. Not for lists.
+NUSCAN_HD inline void combined_nodes(ProblemView const& problem, std::int64_t mass, std::int64_t coupling, std::int64_t* node)
+{
+    for (int k = problem.n_mass_axes - 1; k >= 0; --k)
+    {
+        std::int64_t const n = problem.grid.shape[problem.mass_axis[k]];
+        node[problem.mass_axis[k]] = mass % n;
+        mass /= n;
+    }
+    for (int v = problem.basis.n_variables - 1; v >= 0; --v)
+    {
+        std::int64_t const n = problem.grid.shape[problem.variable_axis[v]];
+        node[problem.variable_axis[v]] = coupling % n;
+        coupling /= n;
+    }
 }
 
 /// Fixed strengths and the masses of a combination: the base that templates are folded on.
@@ -94,16 +138,17 @@ NUSCAN_HD inline void point_rates_direct(ProblemView const& problem, std::int64_
     }
 }
 
-/// Monomials of a point. \param values  [layout.n_monomials]
-NUSCAN_HD inline void point_monomials(ProblemView const& problem, std::int64_t const* node, double* values)
+/// Value of monomial \p m at a point: 1, z_a or z_a z_b.
+NUSCAN_HD inline double point_monomial(ProblemView const& problem, int m, std::int64_t const* node)
 {
-    double strength[max_variables];
-    for (int v = 0; v < problem.basis.n_variables; ++v)
-    {
-        int const a = problem.variable_axis[v];
-        strength[v] = coupling_strength(problem.grid.values[a][node[a]], problem.axis_map[a].power);
-    }
-    evaluate_monomials(problem.basis, strength, values);
+    double value = 1.0;
+    for (int const variable : {problem.basis.first[m], problem.basis.second[m]})
+        if (variable >= 0)
+        {
+            int const a = problem.variable_axis[variable];
+            value *= coupling_strength(problem.grid.values[a][node[a]], problem.axis_map[a].power);
+        }
+    return value;
 }
 
 } // namespace nuscan

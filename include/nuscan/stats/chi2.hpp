@@ -70,7 +70,7 @@ struct SignalSums
 
 /// c of a signal that sums up to \p total; 1 for anything up to the size of the SM.
 template<class Real>
-NUSCAN_HD inline Real signal_scale_unit(FitView const& fit, Real total)
+NUSCAN_HD_INLINE Real signal_scale_unit(FitView const& fit, Real total)
 {
     Real const ratio = RealOps<Real>::abs(total) / fit.sm_total;
     return fit.fix_pulls ? Real(1.0) : RealOps<Real>::select(ratio > 1.0, ratio, Real(1.0));
@@ -89,7 +89,7 @@ inline constexpr double full_step_decrement = 0.25;
 inline constexpr double line_search_decrement = 2.0;
 
 template<int n_static, class Real>
-NUSCAN_HD inline void add_quadratic(QuadraticView const& view, int n_slots, int n_pulls, int slot, Real rate,
+NUSCAN_HD_INLINE void add_quadratic(QuadraticView const& view, int n_slots, int n_pulls, int slot, Real rate,
                                     QuadraticSums<n_static, Real>& sums)
 {
     using Ops = RealOps<Real>;
@@ -100,7 +100,7 @@ NUSCAN_HD inline void add_quadratic(QuadraticView const& view, int n_slots, int 
 }
 
 template<int n_static, class Real>
-NUSCAN_HD inline void clear(int n_pulls, QuadraticSums<n_static, Real>& sums)
+NUSCAN_HD_INLINE void clear(int n_pulls, QuadraticSums<n_static, Real>& sums)
 {
     sums.residual = 0.0;
     sums.square = 0.0;
@@ -122,45 +122,52 @@ public:
     using Sums = SignalSums<n_static, Real>;
     static constexpr std::size_t capacity = pull_capacity<n_static> + 1;
 
-    NUSCAN_HD Minimiser(FitView const& fit, Rates const& rates, Sums const& sums, Real inverse_unit)
+    NUSCAN_HD_INLINE Minimiser(FitView const& fit, CountedBins const& counted, Rates const& rates, Sums const& sums,
+                               Real inverse_unit)
         : fit_(fit)
+        , counted_(counted)
         , rates_(rates)
         , sums_(sums)
         , inverse_unit_(inverse_unit)
-        , n_(n_static < 0 ? fit.n_pulls : n_static)
     {
     }
 
     /// To the minimum of the quadratic form that approximates chi^2/2: all there is to do where all data are Gaussian.
-    NUSCAN_HD void start()
+    NUSCAN_HD_INLINE void start()
     {
-        for (int a = 0; a <= n_; ++a)
+        for (int a = 0; a <= n(); ++a)
             x_[a] = 0.0;
         set_quadratic(fit_.start, sums_.start);
         solve();
-        for (int a = 0; a <= n_; ++a)
+        for (int a = 0; a <= n(); ++a)
             x_[a] = step_[a];
     }
 
     /// From the present values to the minimum. \returns the lanes of \p active that arrived
-    NUSCAN_HD Mask iterate(Mask active, int& iterations)
+    NUSCAN_HD_INLINE Mask iterate(Mask active, int& iterations)
     {
-        Mask positive = build();
-        for (int attempt = 0; attempt < 2; ++attempt)
-        {
-            // The approximate minimum may lie outside the domain: then without pulls, and then with the signal as it is.
-            Mask const outside = active && !positive;
-            if (!Ops::any(outside))
-                break;
-            for (int a = 0; a < n_; ++a)
-                x_[a] = Ops::select(outside, Real(0.0), x_[a]);
-            if (attempt == 1)
-                x_[n_] = Ops::select(outside, Real(1.0), x_[n_]);
-            positive = build();
-        }
         Mask converged = active && !active;
-        for (iterations = 1;; ++iterations)
+        int attempts = 0;
+        iterations = 0;
+        for (;;)
         {
+            Mask const positive = build();
+            if (attempts < 2)
+            {
+                // The approximate minimum may lie outside the domain: then without pulls, and then with the signal as it is.
+                Mask const outside = active && !positive;
+                if (Ops::any(outside))
+                {
+                    for (int a = 0; a < n(); ++a)
+                        x_[a] = Ops::select(outside, Real(0.0), x_[a]);
+                    if (attempts == 1)
+                        x_[n()] = Ops::select(outside, Real(1.0), x_[n()]);
+                    ++attempts;
+                    continue;
+                }
+                attempts = 2;
+            }
+            ++iterations;
             Real const decrement_squared = solve();
             active = active && decrement_squared < HUGE_VAL;
             Mask const last = active && decrement_squared < newton_tolerance;
@@ -170,58 +177,57 @@ public:
             Mask const far = active && decrement > line_search_decrement;
             if (Ops::any(far))
                 length = longer_step(far, length);
-            for (int a = 0; a <= n_; ++a)
+            for (int a = 0; a <= n(); ++a)
                 x_[a] = Ops::select(active, Ops::multiply_add(length, step_[a], x_[a]), x_[a]);
             converged = converged || last;
             active = active && !last;
             if (!Ops::any(active) || iterations == max_newton_steps)
                 return converged;
-            build();
         }
     }
 
     /// The quadratic form of the Gaussian bins and all penalties at the present values, as chi^2.
-    NUSCAN_HD Real quadratic_chi2() const
+    NUSCAN_HD_INLINE Real quadratic_chi2() const
     {
         QuadraticView const& view = fit_.gaussian;
         Real sum = sums_.gaussian.residual;
-        for (int p = 0; p < n_; ++p)
+        for (int p = 0; p < n(); ++p)
             sum = Ops::multiply_add(x_[p], sums_.gaussian.pull[p], sum);
-        Real chi2 = view.constant + x_[n_] * (2.0 * sum + x_[n_] * sums_.gaussian.square);
-        for (int p = 0; p < n_; ++p)
+        Real chi2 = view.constant + x_[n()] * (2.0 * sum + x_[n()] * sums_.gaussian.square);
+        for (int p = 0; p < n(); ++p)
         {
             Real row = Real(2.0 * view.gradient[p]);
-            for (int q = 0; q < n_; ++q)
-                row = Ops::multiply_add(x_[q], Real(view.hessian[p * n_ + q]), row);
+            for (int q = 0; q < n(); ++q)
+                row = Ops::multiply_add(x_[q], Real(view.hessian[p * n() + q]), row);
             chi2 = Ops::multiply_add(x_[p], row, chi2);
         }
         return chi2 + signal_penalty();
     }
 
     /// chi^2 at the present values, bin by bin.
-    NUSCAN_HD Real chi2() const
+    NUSCAN_HD_INLINE Real chi2() const
     {
-        Real half = fit_.empty_base + x_[n_] * sums_.empty;
-        for (int p = 0; p < n_; ++p)
+        Real half = fit_.empty_base + x_[n()] * sums_.empty;
+        for (int p = 0; p < n(); ++p)
             half = Ops::multiply_add(x_[p], Real(fit_.empty_templates[p]), half);
-        for (int k = 0; k < fit_.n_counted; ++k)
+        for (int k = 0; k < counted_.n; ++k)
         {
-            Real const prediction = predict(x_, fit_.counted_base[k], fit_.counted_templates + k * n_,
-                                            rates_(fit_.counted_slot[k]));
-            Real const data = fit_.counted_data[k];
-            half += Ops::multiply_add(-data, Ops::log(prediction * fit_.counted_inverse[k]), prediction - data);
+            Real const prediction = predict(x_, counted_.base[k], counted_.templates + k * n(),
+                                            rates_(counted_.slot[k]));
+            Real const data = counted_.data[k];
+            half += Ops::multiply_add(-data, Ops::log(prediction * counted_.inverse[k]), prediction - data);
         }
         Real chi2 = 2.0 * half;
         for (int k = 0; k < fit_.n_gaussian; ++k)
         {
-            Real const difference = predict(x_, fit_.gaussian_base[k], fit_.gaussian_templates + k * n_,
+            Real const difference = predict(x_, fit_.gaussian_base[k], fit_.gaussian_templates + k * n(),
                                             rates_(fit_.gaussian_slot[k]))
                                     - fit_.gaussian_data[k];
             chi2 = Ops::multiply_add(difference * fit_.gaussian_weight[k], difference, chi2);
         }
         if (fit_.fix_pulls)
             return chi2;
-        for (int p = 0; p < n_; ++p)
+        for (int p = 0; p < n(); ++p)
         {
             Real const reduced = x_[p] / fit_.pull_sigma[p];
             chi2 = Ops::multiply_add(reduced, reduced, chi2);
@@ -230,86 +236,89 @@ public:
     }
 
     /// s = 1 and all pulls 0.
-    NUSCAN_HD void set_nominal()
+    NUSCAN_HD_INLINE void set_nominal()
     {
-        for (int a = 0; a < n_; ++a)
+        for (int a = 0; a < n(); ++a)
             x_[a] = 0.0;
-        x_[n_] = 1.0;
+        x_[n()] = 1.0;
     }
 
-    NUSCAN_HD Real value(int unknown) const { return x_[unknown]; }
-    NUSCAN_HD Real signal_scale() const { return x_[n_] * inverse_unit_; }
-    NUSCAN_HD int n_pulls() const { return n_; }
+    NUSCAN_HD_INLINE Real value(int unknown) const { return x_[unknown]; }
+    NUSCAN_HD_INLINE Real signal_scale() const { return x_[n()] * inverse_unit_; }
+    NUSCAN_HD_INLINE int n_pulls() const { return n(); }
 
 private:
-    NUSCAN_HD Real signal_penalty() const
+    /// Number of pulls, and place of the signal among the unknowns.
+    NUSCAN_HD_INLINE int n() const { return n_static < 0 ? fit_.n_pulls : n_static; }
+
+    NUSCAN_HD_INLINE Real signal_penalty() const
     {
         Real const reduced = (signal_scale() - 1.0) / fit_.signal_sigma;
         return reduced * reduced;
     }
 
-    NUSCAN_HD Real predict(Real const* x, double base, double const* templates, Real rate) const
+    NUSCAN_HD_INLINE Real predict(Real const* x, double base, double const* templates, Real rate) const
     {
-        Real prediction = Ops::multiply_add(x[n_], rate, Real(base));
-        for (int p = 0; p < n_; ++p)
+        Real prediction = Ops::multiply_add(x[n()], rate, Real(base));
+        for (int p = 0; p < n(); ++p)
             prediction = Ops::multiply_add(x[p], Real(templates[p]), prediction);
         return prediction;
     }
 
     /// Gradient and Hessian of a quadratic form and of the penalties.
-    NUSCAN_HD void set_quadratic(QuadraticView const& view, QuadraticSums<n_static, Real> const& sums)
+    NUSCAN_HD_INLINE void set_quadratic(QuadraticView const& view, QuadraticSums<n_static, Real> const& sums)
     {
         Real const penalty = inverse_unit_ / fit_.signal_sigma;
-        gradient_[n_] = sums.residual + x_[n_] * sums.square + signal_penalty_slope();
-        hessian_[n_][n_] = sums.square + penalty * penalty;
-        for (int p = 0; p < n_; ++p)
+        gradient_[n()] = sums.residual + x_[n()] * sums.square + signal_penalty_slope();
+        hessian_[n()][n()] = sums.square + penalty * penalty;
+        for (int p = 0; p < n(); ++p)
         {
-            gradient_[p] = Ops::multiply_add(x_[n_], sums.pull[p], Real(view.gradient[p]));
-            gradient_[n_] = Ops::multiply_add(x_[p], sums.pull[p], gradient_[n_]);
-            hessian_[n_][p] = sums.pull[p];
-            for (int q = 0; q < n_; ++q)
+            gradient_[p] = Ops::multiply_add(x_[n()], sums.pull[p], Real(view.gradient[p]));
+            gradient_[n()] = Ops::multiply_add(x_[p], sums.pull[p], gradient_[n()]);
+            hessian_[n()][p] = sums.pull[p];
+            for (int q = 0; q < n(); ++q)
             {
-                gradient_[p] = Ops::multiply_add(x_[q], Real(view.hessian[p * n_ + q]), gradient_[p]);
+                gradient_[p] = Ops::multiply_add(x_[q], Real(view.hessian[p * n() + q]), gradient_[p]);
                 if (q <= p)
-                    hessian_[p][q] = view.hessian[p * n_ + q];
+                    hessian_[p][q] = view.hessian[p * n() + q];
             }
         }
     }
 
-    NUSCAN_HD Real signal_penalty_slope() const
+    NUSCAN_HD_INLINE Real signal_penalty_slope() const
     {
         double const weight = 1.0 / (fit_.signal_sigma * fit_.signal_sigma);
         return (signal_scale() - 1.0) * (inverse_unit_ * weight);
     }
 
     /// Gradient and Hessian of all but the counted bins.
-    NUSCAN_HD void set_smooth_part()
+    NUSCAN_HD_INLINE void set_smooth_part()
     {
         set_quadratic(fit_.gaussian, sums_.gaussian);
-        gradient_[n_] += sums_.empty;
-        for (int p = 0; p < n_; ++p)
+        gradient_[n()] += sums_.empty;
+        for (int p = 0; p < n(); ++p)
             gradient_[p] += fit_.empty_templates[p];
     }
 
     /// Gradient and Hessian of chi^2/2. \returns the lanes whose counted bins all have a positive prediction: chi^2 is defined there
-    NUSCAN_HD Mask build()
+    NUSCAN_HD_INLINE Mask build()
     {
         set_smooth_part();
         Real shape[capacity];
         Real lowest = HUGE_VAL;
-        for (int k = 0; k < fit_.n_counted; ++k)
+        for (int k = 0; k < counted_.n; ++k)
         {
-            double const* const templates = fit_.counted_templates + k * n_;
-            shape[n_] = rates_(fit_.counted_slot[k]);
-            Real const prediction = predict(x_, fit_.counted_base[k], templates, shape[n_]);
+            double const* const templates = counted_.templates + k * n();
+            shape[n()] = rates_(counted_.slot[k]);
+            Real const prediction = predict(x_, counted_.base[k], templates, shape[n()]);
             lowest = Ops::select(prediction < lowest, prediction, lowest);
-            for (int p = 0; p < n_; ++p)
+            for (int p = 0; p < n(); ++p)
                 shape[p] = templates[p];
             Real const inverse = 1.0 / prediction;
-            Real const ratio = fit_.counted_data[k] * inverse;
+            Real const ratio = counted_.data[k] * inverse;
             Real const slope = 1.0 - ratio;
             Real const curvature = ratio * inverse;
-            for (int a = 0; a <= n_; ++a)
+            for (int a = 0; a <= n(); ++a)
             {
                 gradient_[a] = Ops::multiply_add(slope, shape[a], gradient_[a]);
                 Real const weighted = curvature * shape[a];
@@ -322,14 +331,14 @@ private:
 
     /// Step to the minimum of the quadratic model over u >= 0, by L D L^T factorisation. The signal comes last, so that fixing it at
     /// 0 changes only the back substitution. \returns the squared Newton decrement
-    NUSCAN_HD Real solve()
+    NUSCAN_HD_INLINE Real solve()
     {
         Real lower[capacity][capacity];
         Real pivot[capacity];
         Real inverse_pivot[capacity];
         Real y[capacity];
         Real decrement_squared = 0.0;
-        for (int a = 0; a <= n_; ++a)
+        for (int a = 0; a <= n(); ++a)
         {
             Real scaled[capacity]; // row of L D
             Real diagonal = hessian_[a][a];
@@ -348,18 +357,18 @@ private:
             pivot[a] = Ops::select(diagonal > 1e-300, diagonal, Real(1e-300));
             inverse_pivot[a] = 1.0 / pivot[a];
             y[a] = right;
-            if (a < n_)
+            if (a < n())
                 decrement_squared = Ops::multiply_add(right * inverse_pivot[a], right, decrement_squared);
         }
-        for (int a = n_; a >= 0; --a)
+        for (int a = n(); a >= 0; --a)
         {
             Real value = y[a] * inverse_pivot[a];
-            for (int k = a + 1; k <= n_; ++k)
+            for (int k = a + 1; k <= n(); ++k)
                 value = Ops::multiply_add(-lower[k][a], step_[k], value);
-            if (a == n_)
+            if (a == n())
             {
-                value = Ops::select(x_[n_] + value < 0.0, -x_[n_], value);
-                decrement_squared = Ops::multiply_add(pivot[n_] * value, value, decrement_squared);
+                value = Ops::select(x_[n()] + value < 0.0, -x_[n()], value);
+                decrement_squared = Ops::multiply_add(pivot[n()] * value, value, decrement_squared);
             }
             step_[a] = value;
         }
@@ -368,16 +377,16 @@ private:
 
     /// Halves the full step of the lanes \p far until the slope of chi^2 along it is not positive any more: by convexity chi^2
     /// decreases all the way. \p floor is the length that is safe without a search.
-    NUSCAN_HD Real longer_step(Mask far, Real floor)
+    NUSCAN_HD_INLINE Real longer_step(Mask far, Real floor)
     {
         set_smooth_part();
         Real slope_here = 0.0;
         Real curvature = 0.0;
-        for (int a = 0; a <= n_; ++a)
+        for (int a = 0; a <= n(); ++a)
         {
             slope_here = Ops::multiply_add(gradient_[a], step_[a], slope_here);
             Real row = 0.0;
-            for (int b = 0; b <= n_; ++b)
+            for (int b = 0; b <= n(); ++b)
                 row = Ops::multiply_add(b <= a ? hessian_[a][b] : hessian_[b][a], step_[b], row);
             curvature = Ops::multiply_add(step_[a], row, curvature);
         }
@@ -386,14 +395,14 @@ private:
         {
             Real slope = Ops::multiply_add(length, curvature, slope_here);
             Real lowest = HUGE_VAL;
-            for (int k = 0; k < fit_.n_counted; ++k)
+            for (int k = 0; k < counted_.n; ++k)
             {
-                double const* const templates = fit_.counted_templates + k * n_;
-                Real const rate = rates_(fit_.counted_slot[k]);
+                double const* const templates = counted_.templates + k * n();
+                Real const rate = rates_(counted_.slot[k]);
                 Real const change = predict(step_, 0.0, templates, rate);
-                Real const prediction = Ops::multiply_add(length, change, predict(x_, fit_.counted_base[k], templates, rate));
+                Real const prediction = Ops::multiply_add(length, change, predict(x_, counted_.base[k], templates, rate));
                 lowest = Ops::select(prediction < lowest, prediction, lowest);
-                slope = Ops::multiply_add(change, 1.0 - fit_.counted_data[k] / prediction, slope);
+                slope = Ops::multiply_add(change, 1.0 - counted_.data[k] / prediction, slope);
             }
             Mask const good = lowest > 0.0 && slope <= 0.0;
             searching = searching && !good && length > floor;
@@ -404,10 +413,10 @@ private:
     }
 
     FitView const& fit_;
+    CountedBins const& counted_;
     Rates const& rates_;
     Sums const& sums_;
     Real inverse_unit_;
-    int n_;
     Real x_[capacity];
     Real step_[capacity];
     Real gradient_[capacity];
@@ -419,14 +428,14 @@ struct ScaledRates
 {
     double const* rates;
     double inverse_unit;
-    NUSCAN_HD double operator()(int slot) const { return rates[slot] * inverse_unit; }
+    NUSCAN_HD_INLINE double operator()(int slot) const { return rates[slot] * inverse_unit; }
 };
 
 } // namespace detail
 
 /// The sums over bins that contain the signal \p rates, bin by bin.
 template<int n_static, class Real, class Rates>
-NUSCAN_HD inline void add_up_signal(FitView const& fit, Rates const& rates, SignalSums<n_static, Real>& sums)
+NUSCAN_HD_INLINE void add_up_signal(FitView const& fit, Rates const& rates, SignalSums<n_static, Real>& sums)
 {
     int const n_pulls = n_static < 0 ? fit.n_pulls : n_static;
     sums.empty = 0.0;
@@ -446,13 +455,14 @@ NUSCAN_HD inline void add_up_signal(FitView const& fit, Rates const& rates, Sign
 }
 
 /// Minimum of chi^2 for a signal given by \p rates (a function of the slot, in units of c) and its sums.
+/// \param counted       `fit.counted`, or a copy of it in faster memory
 /// \param inverse_unit  1/c
 /// \param active        lanes to work on
 template<int n_static, class Real, class Rates>
-NUSCAN_HD inline Profile<n_static, Real> profile(FitView const& fit, Rates const& rates, SignalSums<n_static, Real> const& sums,
-                                                 Real inverse_unit, MaskOf<Real> active)
+NUSCAN_HD_INLINE Profile<n_static, Real> profile(FitView const& fit, CountedBins const& counted, Rates const& rates,
+                                                 SignalSums<n_static, Real> const& sums, Real inverse_unit, MaskOf<Real> active)
 {
-    detail::Minimiser<n_static, Real, Rates> minimiser(fit, rates, sums, inverse_unit);
+    detail::Minimiser<n_static, Real, Rates> minimiser(fit, counted, rates, sums, inverse_unit);
     Profile<n_static, Real> result;
     result.iterations = 0;
     result.converged = active;
@@ -485,7 +495,7 @@ NUSCAN_HD inline FitResult profile_rates(FitView const& fit, double const* rates
     ScaledRates const scaled{rates, 1.0 / unit};
     SignalSums<n_static, double> sums;
     add_up_signal(fit, scaled, sums);
-    auto const profile_of_point = profile(fit, scaled, sums, scaled.inverse_unit, std::isfinite(total));
+    auto const profile_of_point = profile(fit, fit.counted, scaled, sums, scaled.inverse_unit, std::isfinite(total));
     FitResult result;
     result.iterations = profile_of_point.iterations;
     result.status = point_status(profile_of_point.finite, profile_of_point.converged);

@@ -19,6 +19,17 @@ struct QuadraticView
     double const* hessian = nullptr;  ///< [n_pulls][n_pulls] sum_i w_i t_pi t_qi, and the penalties 1/sigma_p^2 on the diagonal
 };
 
+/// The bins that every step of the minimisation visits: Poisson, data > 0.
+struct CountedBins
+{
+    int n = 0;
+    int const* slot = nullptr;         ///< [n] slot of the bin's rate
+    double const* data = nullptr;      ///< [n] n_i
+    double const* inverse = nullptr;   ///< [n] 1/n_i
+    double const* base = nullptr;      ///< [n] background at pulls 0
+    double const* templates = nullptr; ///< [n][n_pulls]
+};
+
 /// One or several experiments fitted together with one flux pull. Half of chi^2 falls into four parts:
 ///   counted bins (Poisson, data > 0):  mu - n - n ln(mu/n),
 ///   empty bins (Poisson, data = 0):    mu, linear, so that only their sums count,
@@ -39,12 +50,7 @@ struct FitView
     double const* used = nullptr;       ///< [n_slots] 1 for bins that take part
     double const* pull_sigma = nullptr; ///< [n_pulls]
 
-    int n_counted = 0;
-    int const* counted_slot = nullptr;         ///< [n_counted] slot of the bin's rate
-    double const* counted_data = nullptr;      ///< [n_counted] n
-    double const* counted_inverse = nullptr;   ///< [n_counted] 1/n
-    double const* counted_base = nullptr;      ///< [n_counted] background at pulls 0
-    double const* counted_templates = nullptr; ///< [n_counted][n_pulls]
+    CountedBins counted;
 
     double empty_base = 0.0;                 ///< sum of the background over the empty bins
     double const* empty = nullptr;           ///< [n_slots] 1 for empty bins

@@ -42,42 +42,6 @@ __global__ void fold_combinations(ProblemView problem, long n, double* templates
         fold_combination(problem, combination, templates + combination * problem.layout.size());
 }
 
-/// A block of templates in device memory.
-struct DeviceBlock
-{
-    double const* block;
-    __device__ double operator()(int index) const { return block[index]; }
-};
-
-/// Factored route, for \p static_monomials monomials and \p static_pulls pulls (-1: any number).
-template<int static_monomials, int static_pulls>
-__global__ void factored_points(ProblemView problem, long n, double const* templates, double* chi2, std::uint8_t* status)
-{
-    long const index = global_index();
-    if (index >= n)
-        return;
-    std::int64_t node[max_axes];
-    problem.grid.nodes(index, node);
-    DeviceBlock const block{templates + mass_combination(problem, node) * problem.layout.size()};
-    double monomials[max_monomials];
-    point_monomials(problem, node, monomials);
-    FactoredPoints<static_monomials, static_pulls, double, DeviceBlock> point(problem.fit, problem.layout, block, monomials);
-    bool accurate = false;
-    Profile<static_pulls, double> result;
-    if (!problem.fit.has_poisson)
-        result = point.closed_form(accurate);
-    if (!accurate)
-    {
-        ComputedRates<static_monomials, double, DeviceBlock> const rates(problem.layout, block, point.monomials());
-        accurate = rates.accurate();
-        result = point.by_bins(rates);
-    }
-    chi2[index] = result.chi2;
-    status[index] = static_cast<std::uint8_t>(accurate ? point_status(result.finite, result.converged) : PointStatus::ok_direct);
-}
-template __global__ void factored_points<-1, -1>(ProblemView, long, double const*, double*, std::uint8_t*);
-template __global__ void factored_points<3, 2>(ProblemView, long, double const*, double*, std::uint8_t*);
-
 /// Cross section of one interaction at each recoil energy.
 template<class Interaction>
 __global__ void interaction_at(long n, double const* recoil, double mass, Constants constants, double* out)

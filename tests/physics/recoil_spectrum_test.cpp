@@ -131,13 +131,13 @@ TEST(RecoilSpectrum, IsThePolynomialOfItsTemplates)
             apply_parameter(point, maps[v], value);
             strength[v] = coupling_strength(value, maps[v].power);
         }
-        double monomials[max_monomials];
-        evaluate_monomials(basis, strength, monomials);
         double sum = 0.0;
         double magnitude = 0.0;
         for (int m = 0; m < basis.n_monomials; ++m)
         {
-            double const term = monomials[m] * monomial_density(basis, m, base, recoil, moments, constants);
+            double term = monomial_density(basis, m, base, recoil, moments, constants);
+            for (int const variable : {basis.first[m], basis.second[m]})
+                term *= variable < 0 ? 1.0 : strength[variable];
             sum += term;
             magnitude += std::fabs(term);
         }

@@ -55,8 +55,8 @@ struct Lane
     {
         auto const copy = [&](auto const& to, auto const& from, std::size_t per_point) {
             if (from.size() > 0)
-                check(cudaMemcpyAsync(to.data(), from.data(), size(points) * per_point * sizeof(*from.data()), cudaMemcpyDeviceToHost,
-                                      stream.get()),
+                check(cudaMemcpyAsync(to.data(), from.data(), size(points) * per_point * sizeof(*from.data()),
+                                      cudaMemcpyDeviceToHost, stream.get()),
                       "copying results");
         };
         copy(host_chi2, chi2, 1);
@@ -82,9 +82,7 @@ struct Lane
 class Worker
 {
 public:
-    Worker(ProblemView const& host, bool direct, int ordinal)
-        : direct_(direct)
-        , ordinal_(ordinal)
+    Worker(ProblemView const& host, bool direct, int ordinal) : direct_(direct), ordinal_(ordinal)
     {
         check(cudaSetDevice(ordinal_), "choosing the device");
         problem_.emplace(host);
@@ -139,9 +137,10 @@ private:
             {
                 memory_is_short_ = true;
                 if (wanted <= smallest_chunk)
-                    throw RunError(fmt::format("{}; a chunk of {} points does not fit into the free memory of device {}: stop other "
-                                               "programs on it, store fewer outputs or use --device cpu",
-                                               problem.what(), wanted, ordinal_));
+                    throw RunError(
+                        fmt::format("{}; a chunk of {} points does not fit into the free memory of device {}: stop other "
+                                    "programs on it, store fewer outputs or use --device cpu",
+                                    problem.what(), wanted, ordinal_));
                 wanted = std::max(smallest_chunk, wanted / 2);
             }
         }
@@ -151,7 +150,8 @@ private:
     {
         std::int64_t const n = lane.range.size();
         direct_rates(view(), lane.range, nullptr, n, lane.direct_rates.data(), lane.stream.get());
-        evaluate_rates(view(), lane.range, nullptr, n, lane.direct_rates.data(), PointStatus::ok, lane.outputs(), lane.stream.get());
+        evaluate_rates(view(), lane.range, nullptr, n, lane.direct_rates.data(), PointStatus::ok, lane.outputs(),
+                       lane.stream.get());
         lane.fetch(n);
     }
 
@@ -190,8 +190,8 @@ private:
             catch (OutOfMemory const& problem)
             {
                 if (capacity == 1)
-                    throw RunError(fmt::format("{}; the templates of one mass need {} bytes on device {}", problem.what(), bytes,
-                                               ordinal_));
+                    throw RunError(
+                        fmt::format("{}; the templates of one mass need {} bytes on device {}", problem.what(), bytes, ordinal_));
                 capacity = (capacity + 1) / 2;
             }
     }
@@ -200,7 +200,8 @@ private:
     void provide_templates(CombinationBox const& box, Lane const& lane)
     {
         std::int64_t const end = box.last_mass + 1;
-        bool const fits_behind = box.first_mass >= bank_begin_ && box.first_mass <= bank_end_ && end <= bank_begin_ + bank_capacity_;
+        bool const fits_behind = box.first_mass >= bank_begin_ && box.first_mass <= bank_end_
+                                 && end <= bank_begin_ + bank_capacity_;
         if (!fits_behind)
         {
             // The other lane may still read what is about to be overwritten.

@@ -30,26 +30,20 @@ class DeviceArray
 {
 public:
     DeviceArray() = default;
-    explicit DeviceArray(std::size_t size)
-        : size_(size)
+    explicit DeviceArray(std::size_t size) : size_(size)
     {
         if (size > 0)
             check(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)), "reserving device memory");
     }
     /// A copy of host values.
-    DeviceArray(T const* values, std::size_t size)
-        : DeviceArray(size)
+    DeviceArray(T const* values, std::size_t size) : DeviceArray(size)
     {
         if (size > 0)
             check(cudaMemcpy(data_, values, size * sizeof(T), cudaMemcpyHostToDevice), "copying to the device");
     }
     DeviceArray(DeviceArray const&) = delete;
     DeviceArray& operator=(DeviceArray const&) = delete;
-    DeviceArray(DeviceArray&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr))
-        , size_(std::exchange(other.size_, 0))
-    {
-    }
+    DeviceArray(DeviceArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     DeviceArray& operator=(DeviceArray&& other) noexcept
     {
         std::swap(data_, other.data_);
@@ -72,17 +66,12 @@ class PinnedArray
 {
 public:
     PinnedArray() = default;
-    explicit PinnedArray(std::size_t size)
-        : size_(size)
+    explicit PinnedArray(std::size_t size) : size_(size)
     {
         if (size > 0)
             check(cudaMallocHost(reinterpret_cast<void**>(&data_), size * sizeof(T)), "reserving pinned host memory");
     }
-    PinnedArray(PinnedArray&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr))
-        , size_(std::exchange(other.size_, 0))
-    {
-    }
+    PinnedArray(PinnedArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     PinnedArray& operator=(PinnedArray&& other) noexcept
     {
         std::swap(data_, other.data_);
@@ -106,10 +95,7 @@ class Stream
 {
 public:
     Stream() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "creating a stream"); }
-    Stream(Stream&& other) noexcept
-        : stream_(std::exchange(other.stream_, nullptr))
-    {
-    }
+    Stream(Stream&& other) noexcept : stream_(std::exchange(other.stream_, nullptr)) {}
     Stream(Stream const&) = delete;
     Stream& operator=(Stream const&) = delete;
     Stream& operator=(Stream&&) = delete;

@@ -5,8 +5,7 @@
 namespace nuscan::cuda
 {
 
-DeviceProblem::DeviceProblem(ProblemView const& host)
-    : view_(host)
+DeviceProblem::DeviceProblem(ProblemView const& host) : view_(host)
 {
     auto const size = [](auto n) { return static_cast<std::size_t>(n); };
     for (int a = 0; a < view_.grid.n_axes; ++a)

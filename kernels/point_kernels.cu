@@ -41,7 +41,7 @@ struct StridedRates
 
 template<int static_pulls>
 __device__ __forceinline__ void write(Profile<static_pulls, double> const& result, PointStatus ok, int n_pulls, std::int64_t slot,
-                      DeviceOutputs const& outputs)
+                                      DeviceOutputs const& outputs)
 {
     PointStatus const status = point_status(result.finite, result.converged);
     bool const good = status == PointStatus::ok;
@@ -57,8 +57,8 @@ __device__ __forceinline__ void write(Profile<static_pulls, double> const& resul
 
 /// Rates and chi^2 of one point from its templates.
 template<int static_monomials, int static_pulls>
-__device__ __forceinline__ void evaluate_point(ProblemView const& problem, CountedBins const& counted, Block const& block, std::int64_t const* node,
-                               std::int64_t slot, DeviceOutputs const& outputs)
+__device__ __forceinline__ void evaluate_point(ProblemView const& problem, CountedBins const& counted, Block const& block,
+                                               std::int64_t const* node, std::int64_t slot, DeviceOutputs const& outputs)
 {
     FitView const& fit = problem.fit;
     int const n_monomials = static_monomials < 0 ? problem.layout.n_monomials : static_monomials;
@@ -107,8 +107,9 @@ __host__ __device__ int shared_fit_size(FitView const& fit)
 /// Points of a box, one mass combination per block: its templates and the fit's bins lie in shared memory.
 template<int static_monomials, int static_pulls>
 __global__ void __launch_bounds__(block_size, blocks_per_multiprocessor)
-    factored_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, CombinationBox const box, double const* const bank,
-                    DeviceOutputs const outputs, std::int64_t const first_block, std::int64_t const blocks_per_mass)
+    factored_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, CombinationBox const box,
+                    double const* const bank, DeviceOutputs const outputs, std::int64_t const first_block,
+                    std::int64_t const blocks_per_mass)
 {
     extern __shared__ double shared[];
     std::int64_t const number = first_block + blockIdx.x;
@@ -136,8 +137,8 @@ __global__ void __launch_bounds__(block_size, blocks_per_multiprocessor)
 /// Points in order, each with templates of its own from global memory: lists, and grids with few couplings per mass.
 template<int static_monomials, int static_pulls>
 __global__ void __launch_bounds__(block_size, blocks_per_multiprocessor)
-    scattered_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, CombinationBox const box, double const* const bank,
-                     DeviceOutputs const outputs)
+    scattered_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, CombinationBox const box,
+                     double const* const bank, DeviceOutputs const outputs)
 {
     std::int64_t const slot = global_index();
     if (slot >= range.end - range.begin)
@@ -145,15 +146,15 @@ __global__ void __launch_bounds__(block_size, blocks_per_multiprocessor)
     std::int64_t node[max_axes];
     problem.grid.nodes(range.begin + slot, node);
     std::int64_t const mass = mass_combination(problem, node) - box.first_mass;
-    evaluate_point<static_monomials, static_pulls>(problem, problem.fit.counted, Block{bank + mass * problem.layout.size()}, node, slot,
-                                                   outputs);
+    evaluate_point<static_monomials, static_pulls>(problem, problem.fit.counted, Block{bank + mass * problem.layout.size()}, node,
+                                                   slot, outputs);
 }
 
 /// One point per thread, from rates.
 template<int static_pulls>
 __global__ void __launch_bounds__(block_size, blocks_per_multiprocessor)
-    rates_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, std::int64_t const* const points, std::int64_t const n_points,
-                 double const* const rates, PointStatus const ok, DeviceOutputs const outputs)
+    rates_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, std::int64_t const* const points,
+                 std::int64_t const n_points, double const* const rates, PointStatus const ok, DeviceOutputs const outputs)
 {
     std::int64_t const i = global_index();
     if (i >= n_points)
@@ -194,9 +195,9 @@ __device__ void fold_block(ProblemView const& problem, MonomialBasis const& basi
             int const own = first + threadIdx.x;
             if (own < response.n_nodes)
                 for (int m = 0; m < basis.n_monomials; ++m)
-                    density[m * blockDim.x + threadIdx.x]
-                        = monomial_density(basis, m, point, response.recoil[own],
-                                           response.moments + static_cast<long>(own) * n_moments, problem.constants);
+                    density[m * blockDim.x + threadIdx.x] = monomial_density(basis, m, point, response.recoil[own],
+                                                                             response.moments + static_cast<long>(own) * n_moments,
+                                                                             problem.constants);
             __syncthreads();
             for (int k = threadIdx.x; k < n_results; k += blockDim.x)
             {
@@ -228,8 +229,8 @@ __global__ void __launch_bounds__(block_size)
 
 /// One point per block.
 __global__ void __launch_bounds__(block_size)
-    direct_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, std::int64_t const* const points, std::int64_t const first_point,
-                  std::int64_t const n_points, double* const rates)
+    direct_kernel(__grid_constant__ ProblemView const problem, IndexRange const range, std::int64_t const* const points,
+                  std::int64_t const first_point, std::int64_t const n_points, double* const rates)
 {
     extern __shared__ double shared[];
     std::int64_t const i = first_point + blockIdx.x;

@@ -82,10 +82,7 @@ void fetch(T* to, DeviceArray<T> const& from, std::int64_t n)
 class CudaReductions : public Reductions
 {
 public:
-    explicit CudaReductions(int ordinal)
-        : ordinal_(ordinal)
-    {
-    }
+    explicit CudaReductions(int ordinal) : ordinal_(ordinal) {}
 
     IndexedValue best_fit(double const* chi2, std::int64_t n) override
     {
@@ -124,8 +121,8 @@ public:
             DeviceArray<IndexedValue> const results(static_cast<std::size_t>(segments));
             auto const input = thrust::make_transform_iterator(thrust::make_counting_iterator<std::int64_t>(0),
                                                                AlongAxis{values.data(), part});
-            auto const offsets
-                = thrust::make_transform_iterator(thrust::make_counting_iterator<std::int64_t>(0), SegmentBegin{part.n});
+            auto const offsets = thrust::make_transform_iterator(thrust::make_counting_iterator<std::int64_t>(0),
+                                                                 SegmentBegin{part.n});
             with_temporary(
                 [&](void* temporary, std::size_t& bytes) {
                     return cub::DeviceSegmentedReduce::Reduce(temporary, bytes, input, results.data(), segments, offsets,

@@ -16,10 +16,7 @@ constexpr std::int64_t part_size = 1 << 16;
 class HostReductions : public Reductions
 {
 public:
-    explicit HostReductions(int threads)
-        : threads_(threads > 0 ? threads : omp_get_max_threads())
-    {
-    }
+    explicit HostReductions(int threads) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
 
     IndexedValue best_fit(double const* chi2, std::int64_t n) override
     {

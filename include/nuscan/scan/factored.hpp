@@ -263,8 +263,8 @@ public:
 
     /// \param counted    `fit.counted`, or a copy of it in faster memory
     /// \param monomials  [n_monomials]
-    NUSCAN_HD_INLINE FactoredPoints(FitView const& fit, CountedBins const& counted, FactoredLayout const& layout, Block const& block,
-                                    Real const* monomials)
+    NUSCAN_HD_INLINE FactoredPoints(FitView const& fit, CountedBins const& counted, FactoredLayout const& layout,
+                                    Block const& block, Real const* monomials)
         : fit_(fit)
         , counted_(counted)
         , layout_(layout)

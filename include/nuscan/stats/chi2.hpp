@@ -212,8 +212,7 @@ public:
             half = Ops::multiply_add(x_[p], Real(fit_.empty_templates[p]), half);
         for (int k = 0; k < counted_.n; ++k)
         {
-            Real const prediction = predict(x_, counted_.base[k], counted_.templates + k * n(),
-                                            rates_(counted_.slot[k]));
+            Real const prediction = predict(x_, counted_.base[k], counted_.templates + k * n(), rates_(counted_.slot[k]));
             Real const data = counted_.data[k];
             half += Ops::multiply_add(-data, Ops::log(prediction * counted_.inverse[k]), prediction - data);
         }

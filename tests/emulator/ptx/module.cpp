@@ -115,13 +115,13 @@ std::vector<InitialValue> parse_initialiser(Lexer& lexer, unsigned element_bytes
         {
             value.symbol = std::string(token);
         }
-        if (lexer.accept("+"))
-        {
-            value.bits = integer(lexer.next(), line);
-        }
         if (generic)
         {
             lexer.expect(")");
+        }
+        if (lexer.accept("+"))
+        {
+            value.bits = integer(lexer.next(), line);
         }
         value.bits = negative ? 0 - value.bits : value.bits;
         offset += element_bytes;
@@ -262,6 +262,10 @@ Operand parse_address(Lexer& lexer)
         unexpected(lexer, "an address");
     }
     address.kind = Operand::Kind::address;
+    while (lexer.accept(",")) // coordinates of a texture
+    {
+        address.elements.push_back(parse_operand(lexer));
+    }
     lexer.expect("]");
     return address;
 }

@@ -283,8 +283,12 @@ std::uint32_t Decoder::value(Operand const& operand, Type type)
     if (operand.kind == Operand::Kind::floating)
     {
         bool const widen = operand.single_precision && type == Type::f64;
+        bool const narrow = !operand.single_precision && type == Type::f32;
         auto const as_float = std::bit_cast<float>(static_cast<std::uint32_t>(operand.bits));
-        return constant(widen ? std::bit_cast<std::uint64_t>(static_cast<double>(as_float)) : operand.bits);
+        auto const as_double = std::bit_cast<double>(operand.bits);
+        return constant(widen    ? std::bit_cast<std::uint64_t>(static_cast<double>(as_float))
+                        : narrow ? std::bit_cast<std::uint32_t>(static_cast<float>(as_double))
+                                 : operand.bits);
     }
     if (operand.kind != Operand::Kind::name && operand.kind != Operand::Kind::address)
     {

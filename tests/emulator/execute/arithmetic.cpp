@@ -716,8 +716,14 @@ void unpack(Warp& warp, Instruction const& i, LaneMask lanes)
 {
     auto const& elements = warp.block->launch->kernel.vectors[i.auxiliary];
     unsigned const bits = 8 * size_of(i.type) / i.count;
-    std::array<std::uint64_t, warp_size> value{};
-    std::copy_n(warp.registers + i.source[0], warp_size, value.begin());
+    std::uint64_t const* value = warp.registers + i.source[0];
+    // The source may be the place of an element, too.
+    std::array<std::uint64_t, warp_size> kept;
+    if (std::find(elements.begin(), elements.end(), i.source[0]) != elements.end())
+    {
+        std::copy_n(value, warp_size, kept.begin());
+        value = kept.data();
+    }
     for (unsigned k = 0; k < i.count; ++k)
     {
         if (elements[k] == none)
@@ -725,7 +731,7 @@ void unpack(Warp& warp, Instruction const& i, LaneMask lanes)
             continue;
         }
         std::uint64_t* const d = warp.registers + elements[k];
-        auto const part = [&, shift = k * bits, mask = low_bits(bits)](unsigned lane) { return value[lane] >> shift & mask; };
+        auto const part = [value, shift = k * bits, mask = low_bits(bits)](unsigned lane) { return value[lane] >> shift & mask; };
         if (lanes == all_lanes)
         {
             write_all(d, part);

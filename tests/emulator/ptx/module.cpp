@@ -3,6 +3,7 @@
 #include "ptx/lexer.hpp"
 
 #include <array>
+#include <bit>
 #include <cctype>
 #include <charconv>
 
@@ -46,13 +47,24 @@ bool is_digit(char c)
 }
 
 // 0d3FF0000000000000 or 0f3F800000
-bool is_floating_literal(std::string_view token)
+bool is_exact_literal(std::string_view token)
 {
     return token.size() > 2 && token[0] == '0' && std::string_view("dDfF").find(token[1]) != std::string_view::npos;
 }
 
+bool is_floating_literal(std::string_view token)
+{
+    return is_exact_literal(token) || (is_digit(token[0]) && token.find('.') != std::string_view::npos);
+}
+
 std::uint64_t floating_bits(std::string_view token, int line)
 {
+    if (!is_exact_literal(token))
+    {
+        double value = 0;
+        std::from_chars(token.data(), token.data() + token.size(), value);
+        return std::bit_cast<std::uint64_t>(value);
+    }
     std::uint64_t bits = 0;
     auto const [end, error] = std::from_chars(token.data() + 2, token.data() + token.size(), bits, 16);
     if (error != std::errc{} || end != token.data() + token.size())

@@ -16,6 +16,7 @@ struct PtxError : std::runtime_error
 {
     PtxError(int at, std::string const& what) : std::runtime_error("PTX line " + std::to_string(at) + ": " + what), line(at) {}
     int line;
+    std::string kernel; // the one that cannot be decoded for it, mangled
 };
 
 enum class Type : std::uint8_t

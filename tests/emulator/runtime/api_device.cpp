@@ -250,6 +250,25 @@ extern "C"
         });
     }
 
+    cudaError_t cudaDeviceCanAccessPeer(int* possible, int, int)
+    {
+        *possible = 0;
+        return cudaSuccess;
+    }
+
+    cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest)
+    {
+        return call(__func__, Check::driver_only, [&](State&) {
+            *least = *greatest = 0;
+            return cudaSuccess;
+        });
+    }
+
+    cudaError_t cudaDeviceSetLimit(cudaLimit, std::size_t)
+    {
+        return call(__func__, Check::device, [](State&) { return cudaSuccess; });
+    }
+
     cudaError_t cudaDeviceGetPCIBusId(char* text, int size, int device)
     {
         return call(__func__, Check::driver_only, [&](State& s) {

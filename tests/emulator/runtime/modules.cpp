@@ -137,7 +137,15 @@ Kernel const& Image::kernel(std::string const& name)
     std::unique_ptr<Kernel>& known = kernels_[name];
     if (!known)
     {
-        known = decode(module_, name, [this](std::string_view variable) { return address_of(variable); });
+        try
+        {
+            known = decode(module_, name, [this](std::string_view variable) { return address_of(variable); });
+        }
+        catch (ptx::PtxError& problem)
+        {
+            problem.kernel = name;
+            throw;
+        }
     }
     return *known;
 }

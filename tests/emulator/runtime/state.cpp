@@ -208,6 +208,13 @@ cudaError_t record_fault(Fault fault)
     return error;
 }
 
+cudaError_t record_fault(ptx::PtxError const& problem)
+{
+    std::string const kernel = demangled(problem.kernel);
+    return record_fault(
+        {FaultKind::unsupported, kernel, problem.line, problem.what() + (kernel.empty() ? "" : "; in " + kernel), 0});
+}
+
 cudaError_t planned_failure(char const* function)
 {
     std::vector<PlannedFailure>& planned = state().planned;

@@ -92,6 +92,7 @@ State& state();
 
 // Records a fault and returns the error that stands for it.
 cudaError_t record_fault(Fault fault);
+cudaError_t record_fault(ptx::PtxError const& problem);
 // The error that is planned for this call of a function, or cudaSuccess.
 cudaError_t planned_failure(char const* function);
 cudaError_t driver_error();
@@ -123,7 +124,7 @@ cudaError_t call(char const* function, Check check, Body&& body)
         }
         catch (ptx::PtxError const& problem)
         {
-            error = record_fault({FaultKind::unsupported, {}, problem.line, problem.what(), 0});
+            error = record_fault(problem);
         }
         catch (std::bad_alloc const&)
         {

@@ -4,6 +4,7 @@
 
 #undef NDEBUG // for the device, too
 #include <cassert>
+#include <cstdint>
 #include <cstdio>
 
 namespace
@@ -170,6 +171,13 @@ __global__ void never_ends(int volatile* x)
     while (x[0] != 1)
     {
     }
+}
+
+__global__ void uses_what_is_not_supported(std::uint64_t* out)
+{
+    std::uint64_t policy = 0;
+    asm volatile("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
+    *out = policy;
 }
 
 class FaultsTest : public DeviceTest
@@ -341,6 +349,17 @@ TEST_F(FaultsTest, EndlessLoop)
     DeviceArray<int> const zero(std::vector<int>{0});
     never_ends<<<1, 32>>>(zero.get());
     expect_fault(FaultKind::deadlock, cudaErrorLaunchTimeout, "never_ends", "has not ended");
+}
+TEST_F(FaultsTest, UnsupportedInstructionIsRefusedByTheLaunch)
+{
+    uses_what_is_not_supported<<<1, 1>>>(reinterpret_cast<std::uint64_t*>(x));
+    EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidPtx);
+    EXPECT_CUDA(cudaGetLastError()); // does not stick: nothing ran
+    auto const fault = emulator::last_fault();
+    ASSERT_TRUE(fault);
+    EXPECT_EQ(fault->kind, FaultKind::unsupported);
+    EXPECT_NE(fault->text.find("createpolicy.fractional"), std::string::npos) << fault->text;
+    EXPECT_NE(fault->kernel.find("uses_what_is_not_supported"), std::string::npos) << fault->kernel;
 }
 TEST_F(FaultsTest, NothingRunsAfterAFault)
 {

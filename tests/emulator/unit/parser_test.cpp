@@ -110,9 +110,9 @@ TEST(Parser, ReadsStatements)
                                "setp.lt.s32 %p1|%p2, %r1, -7;\n"
                                "ld.global.v2.u32 {%r1, _}, [%rd1+-8];\n"
                                "add.f64 %fd1, %fd2, 0d3FF0000000000000;\n"
-                               "mov.f32 %f1, 0f3F800000;"));
+                               "mov.f32 %f1, 0f3F800000;\nmov.f64 %fd1, 1.5;"));
     std::vector<Item> const items = items_of(module);
-    ASSERT_EQ(items.size(), 9U);
+    ASSERT_EQ(items.size(), 10U);
     EXPECT_EQ(items[0].kind, Item::Kind::registers);
     EXPECT_EQ(items[0].count, 3U);
     EXPECT_EQ(items[2].name, "%x");
@@ -132,6 +132,7 @@ TEST(Parser, ReadsStatements)
     EXPECT_EQ(load.operands[1].offset, -8);
     EXPECT_EQ(items[7].statement.operands[2].bits, 0x3FF0000000000000U);
     EXPECT_TRUE(items[8].statement.operands[1].single_precision);
+    EXPECT_EQ(items[9].statement.operands[1].bits, 0x3FF8000000000000U);
 }
 
 TEST(Parser, ReadsCallsScopesAndTablesOfBranches)

@@ -14,13 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-import h5py
-import matplotlib
+try:
+    import h5py
+    import matplotlib
 
-matplotlib.use("Agg")
+    matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+    import matplotlib.pyplot as plt
+    import numpy as np
+except ImportError as problem:
+    sys.exit(
+        f"error: {sys.executable} has no module '{problem.name}'; "
+        "install python3-h5py, python3-numpy and python3-matplotlib, or run this with /usr/bin/python3"
+    )
+
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.legend import Legend  # noqa: E402

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include "host/backends/lanes/lane_kernels.hpp"
 #include "host/backends/reference.hpp"
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
@@ -57,7 +58,7 @@ private:
 Device choose_device(std::string const& text, int threads)
 {
     Device device;
-    std::string const cpu = fmt::format("cpu ({} threads)", resolve_threads(threads));
+    std::string const cpu = fmt::format("cpu ({} threads, {})", resolve_threads(threads), choose_lane_kernels().name);
     std::string reason;
     if (text == "reference")
     {

@@ -51,9 +51,20 @@ char const* status_text(PointStatus status)
 void warn_of_failure(PointStatus status)
 {
     if (status == PointStatus::not_finite)
-        spdlog::warn("a rate or chi^2 is not finite at this point: the couplings overflow");
+        spdlog::warn("chi^2 is not finite at this point: couplings overflow, or a bin with data has no positive prediction");
     if (status == PointStatus::not_converged)
         spdlog::warn("the minimisation over the pulls did not converge at this point");
+}
+
+/// Pulls are free wherever bins with data keep a positive prediction; an empty bin's may fall below 0, and its chi^2 with it.
+void warn_of_negative_predictions(PointEvaluation const& point)
+{
+    for (auto const& bins : point.chi2_bins)
+        if (std::any_of(bins.begin(), bins.end(), [](double chi2) { return chi2 < 0.0; }))
+        {
+            spdlog::warn("pulls drive the prediction of an empty bin below 0; smaller pull uncertainties or wider bins avoid that");
+            return;
+        }
 }
 
 /// A point on the device asked for.
@@ -166,13 +177,17 @@ void add_chi2(CLI::App& app, Program&)
         for (std::size_t e = 0; e < options->experiments.size(); ++e)
             json["per_bin"][options->experiments[e]] = point.chi2_bins[e];
         json["status"] = status_text(point.fit.status);
+        warn_of_negative_predictions(point);
         if (options->json)
             print_json(json);
         else
         {
             fmt::print("chi2    {:.6f}\nstatus  {}\n", point.fit.chi2, status_text(point.fit.status));
+            std::size_t width = 6;
+            for (auto const& name : names)
+                width = std::max(width, name.size());
             for (std::size_t p = 0; p < names.size(); ++p)
-                fmt::print("{:<8}{:+.6f}\n", names[p], point.pulls[p]);
+                fmt::print("{:<{}}  {:+.6f}\n", names[p], width, point.pulls[p]);
             for (std::size_t e = 0; e < options->experiments.size(); ++e)
             {
                 auto const& edges = prepared.experiments()[e].definition().edges;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <chrono>
 #include <csignal>
 #include <optional>
@@ -139,7 +140,7 @@ bool report_failed_points(std::string const& output, SurfaceMeta const& meta)
             spdlog::error("  and {} more", rest);
     };
     report(PointStatus::not_converged, meta.not_converged, "without convergence of the pulls");
-    report(PointStatus::not_finite, meta.not_finite, "not finite: couplings overflow");
+    report(PointStatus::not_finite, meta.not_finite, "not finite: couplings overflow, or a bin with data has no positive prediction");
     spdlog::error("{} is complete but for {} of {}", output, failed, counted(surface.layout().range.size(), "point"));
     return true;
 }
@@ -305,8 +306,11 @@ void add_scan(CLI::App& app, Program& program)
                      counted(meta.self_check.points, "point"), meta.self_check.worst);
         if (result.outcome == ScanOutcome::self_check_failed)
         {
-            spdlog::error("the self-check failed: the deviation is above {:.0e}; {} is kept and marked failed",
-                          meta.self_check.tolerance, options->output);
+            spdlog::error("the self-check failed: {}; {} is kept and marked failed",
+                          std::isfinite(meta.self_check.worst)
+                              ? fmt::format("the deviation is above {:.0e}", meta.self_check.tolerance)
+                              : "at a point only one of scan and reference found chi^2",
+                          options->output);
             program.exit_code = exit_failure;
         }
         if (report_failed_points(options->output, meta))

@@ -45,7 +45,7 @@ FitData::FitData(std::vector<LikelihoodView> const& experiments, double signal_s
             if (experiment.used[i] == 0.0)
                 continue;
             used_[index(slot)] = 1.0;
-            (poisson ? scalars_.has_poisson : scalars_.has_gaussian) = true;
+            scalars_.has_poisson = scalars_.has_poisson || poisson;
             if (!poisson)
                 add_to(gaussian_bins_, experiment, i, slot, first_pull);
             else if (experiment.observed[i] > 0.0)

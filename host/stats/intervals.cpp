@@ -80,7 +80,8 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
         return std::isfinite(value);
     };
     if (!take(0.0))
-        throw InputError("chi^2 is not finite where the parameter is 0: the values of --set overflow; choose smaller ones");
+        throw InputError("chi^2 has no value where the parameter is 0: values of --set overflow, or the fit fails there; "
+                         "nuscan chi2 with the same options shows its status");
     for (double const sign : {1.0, -1.0})
     {
         if (sign < 0.0 && non_negative)

@@ -118,6 +118,65 @@ TEST_P(Lanes, AgreeWithOnePointAtATime)
     EXPECT_LT(worst, tolerance::implementation);
 }
 
+/// The form that a device thread runs: rates added up whenever they are asked for, instead of a vector of them.
+template<int static_monomials, int static_pulls>
+Results by_computed_rates(Problem const& problem)
+{
+    auto const& view = problem.view();
+    Results results;
+    std::vector<double> templates(static_cast<std::size_t>(view.layout.size()));
+    auto const block = [&](int index) { return templates[static_cast<std::size_t>(index)]; };
+    for (std::int64_t i = 0; i < problem.size(); ++i)
+    {
+        std::int64_t node[max_axes];
+        view.grid.nodes(i, node);
+        fold_combination(view, mass_combination(view, node), templates.data());
+        double monomials[max_monomials];
+        for (int m = 0; m < view.layout.n_monomials; ++m)
+            monomials[m] = point_monomial(view, m, node);
+        FactoredPoints<static_monomials, static_pulls, double, decltype(block)> point(view.fit, view.fit.counted, view.layout, block,
+                                                                                     monomials);
+        Profile<static_pulls, double> result;
+        bool accurate = false;
+        if (!view.fit.has_poisson && !view.fit.fix_pulls)
+            result = point.closed_form(accurate);
+        if (!accurate)
+        {
+            ComputedRates<static_monomials, double, decltype(block)> const rates(view.layout, block, point.monomials());
+            accurate = rates.accurate();
+            result = point.by_bins(rates);
+        }
+        results.chi2.push_back(accurate ? result.chi2 : NAN);
+    }
+    return results;
+}
+
+TEST(DeviceForm, AgreesWithTheBackend)
+{
+    RandomProblems problems(31);
+    std::size_t compared = 0;
+    for (auto const& experiments : all_experiment_sets)
+        for (int p = 0; p < 6; ++p)
+        {
+            auto const problem = p % 3 == 2 ? problems.cancelling(prepared(experiments), 20) : problems.next(prepared(experiments), 20);
+            auto const expected = evaluate(*make_cpu_backend(problem, Route::factored, 1), *problem, {0, problem->size()});
+            bool const one = problem->view().layout.n_monomials == 3;
+            bool const two_pulls = problem->view().fit.n_pulls == 2;
+            auto const results = one && two_pulls ? by_computed_rates<3, 2>(*problem) : by_computed_rates<-1, -1>(*problem);
+            for (std::size_t i = 0; i < results.chi2.size(); ++i)
+                if (expected.status[i] == static_cast<std::uint8_t>(PointStatus::ok))
+                {
+                    EXPECT_TRUE(chi2_agrees(results.chi2[i], expected.chi2[i], tolerance::implementation));
+                    ++compared;
+                }
+                else
+                {
+                    EXPECT_TRUE(std::isnan(results.chi2[i])) << i;
+                }
+        }
+    EXPECT_GT(compared, 100u);
+}
+
 TEST_P(Lanes, NeighboursNeverMatter)
 {
     // Each point once among easy neighbours and once among those that overflow, cancel or need many steps.

@@ -344,6 +344,93 @@ TEST(ProfiledChi2, ManyEventsAndFarStarts)
     }
 }
 
+TEST(ProfiledChi2, NegativeBackgroundsNeedASignal)
+{
+    // Backgrounds given with a SM signal inside that is larger than ours leave a negative rest. Only a signal makes such bins positive.
+    std::mt19937_64 generator(3);
+    std::uniform_real_distribution<double> uniform(0.0, 1.0);
+    for (int trial = 0; trial < 200; ++trial)
+    {
+        std::vector<double> n, b, r, d;
+        for (int i = 0; i < 5; ++i)
+        {
+            double const sm = 1.0 + 5.0 * uniform(generator);
+            b.push_back(sm * (uniform(generator) - 0.5)); // -0.5 to 0.5 of the SM
+            n.push_back(static_cast<double>(1 + std::poisson_distribution<int>(3.0)(generator)));
+            r.push_back(sm * std::pow(10.0, 8.0 * uniform(generator) * uniform(generator)));
+            d.push_back(std::fabs(b.back()));
+        }
+        double const signal_sigma = 0.07;
+        double const pull_sigma = 0.3;
+        auto const toy = poisson_toy(n, b, {d}, {pull_sigma});
+        auto const result = profiled(fit_of(toy.view(Statistic::poisson, 10.0), signal_sigma), r.data());
+        ASSERT_EQ(result.status, PointStatus::ok) << trial;
+        double const s = result.signal_scale;
+        double const theta = result.pulls[0];
+        EXPECT_TRUE(chi2_agrees(result.chi2, poisson_chi2(n, b, r, d, s, theta, signal_sigma, pull_sigma), tolerance::summation));
+        for (double const step : {1e-4, -1e-4})
+        {
+            double const other_s = poisson_chi2(n, b, r, d, s * (1.0 + step), theta, signal_sigma, pull_sigma);
+            double const other_theta = poisson_chi2(n, b, r, d, s, theta + step, signal_sigma, pull_sigma);
+            EXPECT_FALSE(other_s < result.chi2 - tolerance::summation * (1.0 + result.chi2));
+            EXPECT_FALSE(other_theta < result.chi2 - tolerance::summation * (1.0 + result.chi2));
+        }
+    }
+}
+
+TEST(ProfiledChi2, FractionalCountsConverge)
+{
+    // Asimov data hold fractions of a count. The slope at the minimum, in units of the curvature, bounds the error of chi^2.
+    std::mt19937_64 generator(8);
+    std::uniform_real_distribution<double> uniform(0.0, 1.0);
+    for (double const least : {1e-2, 1e-4, 1e-6})
+        for (int trial = 0; trial < 300; ++trial)
+        {
+            std::vector<double> n, b, r;
+            for (int i = 0; i < 4; ++i)
+            {
+                n.push_back(std::pow(least, uniform(generator)));
+                b.push_back(n.back() * std::pow(10.0, uniform(generator) - 0.5));
+                r.push_back(std::pow(10.0, 2.0 * uniform(generator) - 1.0) * n.back());
+            }
+            auto const toy = poisson_toy(n, b);
+            double const sigma = 3.0;
+            auto const result = profiled(fit_of(toy.view(Statistic::poisson, 1.0), sigma), r.data());
+            ASSERT_EQ(result.status, PointStatus::ok);
+            double const s = result.signal_scale;
+            double slope = (s - 1.0) / (sigma * sigma);
+            double curvature = 1.0 / (sigma * sigma);
+            for (std::size_t i = 0; i < n.size(); ++i)
+            {
+                double const mu = b[i] + s * r[i];
+                slope += r[i] * (1.0 - n[i] / mu);
+                curvature += n[i] * r[i] * r[i] / (mu * mu);
+            }
+            if (s > 0.0 || slope < 0.0)
+            {
+                EXPECT_LT(slope * slope / curvature, tolerance::summation);
+            }
+        }
+}
+
+TEST(ProfiledChi2, HugeCountsKeepTheirDigits)
+{
+    // Deviations of one sigma in every bin: chi^2 is the number of bins to O(1/sqrt(n)), for any size of n.
+    for (double const size : {1e4, 1e8, 1e12})
+    {
+        std::vector<double> n, b;
+        for (int i = 0; i < 6; ++i)
+        {
+            n.push_back(size * (i + 1));
+            b.push_back(n.back() + (i % 2 == 0 ? 1.0 : -1.0) * std::sqrt(n.back()));
+        }
+        std::vector<double> const rates(6, 0.0);
+        auto const result = profiled(fit_of(poisson_toy(n, b).view(Statistic::poisson, 1.0), 0.07), rates.data());
+        ASSERT_EQ(result.status, PointStatus::ok);
+        EXPECT_NEAR(result.chi2, 6.0, 10.0 / std::sqrt(size));
+    }
+}
+
 TEST(Garwood, HalfWidths)
 {
     // Central 68.27% intervals: 0 counts [0, 1.841], 1 count [0.173, 3.300], 10 counts [6.891, 14.267] (PDG, Statistics).

@@ -57,7 +57,6 @@ inline std::size_t workspace_bytes(FactoredLayout const& layout)
 struct LaneKernels
 {
     char const* name;
-    int lanes;
     void (*factored)(FactoredBatch const&);
     void (*from_rates)(RateBatch const&);
     /// Natural logarithms of \p x [n], as chi^2 takes them.

@@ -3,6 +3,6 @@
 namespace nuscan
 {
 
-LaneKernels const lane_kernels_avx2{"avx2", n_lanes, evaluate_factored, evaluate_rates, logarithms, true};
+LaneKernels const lane_kernels_avx2{"avx2", evaluate_factored, evaluate_rates, logarithms, true};
 
 } // namespace nuscan

@@ -3,6 +3,6 @@
 namespace nuscan
 {
 
-LaneKernels const lane_kernels_avx512{"avx512", n_lanes, evaluate_factored, evaluate_rates, logarithms, true};
+LaneKernels const lane_kernels_avx512{"avx512", evaluate_factored, evaluate_rates, logarithms, true};
 
 } // namespace nuscan

@@ -3,6 +3,6 @@
 namespace nuscan
 {
 
-LaneKernels const lane_kernels_baseline{"baseline", n_lanes, evaluate_factored, evaluate_rates, logarithms, false};
+LaneKernels const lane_kernels_baseline{"baseline", evaluate_factored, evaluate_rates, logarithms, false};
 
 } // namespace nuscan

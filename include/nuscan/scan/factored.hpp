@@ -170,6 +170,34 @@ NUSCAN_HD inline void add_up_templates(FitView const& fit, FactoredLayout const&
         block[k] = template_sum(fit, layout, block, k);
 }
 
+/// Sum of the terms v_m T_mi of one bin in the order of the monomials, and of their magnitudes.
+template<class Real>
+struct RateTerms
+{
+    Real sum;
+    Real magnitude;
+
+    /// False where the terms cancel so far that the direct route is needed.
+    NUSCAN_HD_INLINE MaskOf<Real> accurate() const { return magnitude <= cancellation_limit * RealOps<Real>::abs(sum); }
+};
+
+/// \param block  called with an index of the block  \param monomials  [n_monomials]
+template<class Real, class Block>
+NUSCAN_HD_INLINE RateTerms<Real> add_terms(FactoredLayout const& layout, Block const& block, Real const* monomials, int n_monomials,
+                                           int slot)
+{
+    using Ops = RealOps<Real>;
+    Real const first = monomials[0] * block(layout.rate(0, slot));
+    RateTerms<Real> terms{first, Ops::abs(first)};
+    for (int m = 1; m < n_monomials; ++m)
+    {
+        Real const term = monomials[m] * block(layout.rate(m, slot));
+        terms.sum += term;
+        terms.magnitude += Ops::abs(term);
+    }
+    return terms;
+}
+
 /// Rates r_i = sum_m v_m T_mi with the monomials v in units of c, added up whenever a bin is asked for: for threads with few
 /// registers and no room for a vector of rates. \p Block is called with an index of the block.
 template<int static_monomials, class Real, class Block>
@@ -194,20 +222,9 @@ public:
     /// False where the terms of any bin cancel so far that the direct route is needed.
     NUSCAN_HD_INLINE MaskOf<Real> accurate() const
     {
-        using Ops = RealOps<Real>;
-        auto good = monomials_[0] == monomials_[0];
+        MaskOf<Real> good = monomials_[0] == monomials_[0];
         for (int slot = 0; slot < layout_.n_slots; ++slot)
-        {
-            Real sum = 0.0;
-            Real magnitude = 0.0;
-            for (int m = 0; m < n_monomials(); ++m)
-            {
-                Real const term = monomials_[m] * block_(layout_.rate(m, slot));
-                sum += term;
-                magnitude += Ops::abs(term);
-            }
-            good = good && magnitude <= cancellation_limit * Ops::abs(sum);
-        }
+            good = good && add_terms(layout_, block_, monomials_, n_monomials(), slot).accurate();
         return good;
     }
 
@@ -232,21 +249,13 @@ struct RatesInMemory
 template<int static_monomials, class Real, class Block>
 NUSCAN_HD inline MaskOf<Real> store_rates(FactoredLayout const& layout, Block const& block, Real const* monomials, Real* rates)
 {
-    using Ops = RealOps<Real>;
     int const n = static_monomials < 0 ? layout.n_monomials : static_monomials;
     MaskOf<Real> accurate = monomials[0] == monomials[0];
     for (int slot = 0; slot < layout.n_slots; ++slot)
     {
-        Real sum = monomials[0] * block(layout.rate(0, slot));
-        Real magnitude = Ops::abs(sum);
-        for (int m = 1; m < n; ++m)
-        {
-            Real const term = monomials[m] * block(layout.rate(m, slot));
-            sum += term;
-            magnitude += Ops::abs(term);
-        }
-        rates[slot] = sum;
-        accurate = accurate && magnitude <= cancellation_limit * Ops::abs(sum);
+        auto const terms = add_terms(layout, block, monomials, n, slot);
+        rates[slot] = terms.sum;
+        accurate = accurate && terms.accurate();
     }
     return accurate;
 }
@@ -284,7 +293,7 @@ public:
     NUSCAN_HD_INLINE Real const* monomials() const { return monomials_; }
 
     /// Minimum of chi^2 where all data are Gaussian: chi^2 is a quadratic form in the unknowns and in the monomials, so that sums
-    /// over bins are all it takes. \param accurate  receives the lanes whose rounding error is bounded by closed_form_tolerance
+    /// over bins are all it takes. Cancellation is judged by the norm over bins: single bins that do not matter may cancel further. \param accurate  receives the lanes whose rounding error is bounded by closed_form_tolerance
     NUSCAN_HD_INLINE Profile<static_pulls, Real> closed_form(Mask& accurate) const
     {
         RatesInMemory<Real> const none{nullptr};

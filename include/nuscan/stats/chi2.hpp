@@ -154,14 +154,14 @@ public:
             Mask const positive = build();
             if (attempts < 2)
             {
-                // The approximate minimum may lie outside the domain: then without pulls, and then with the signal as it is.
+                // The approximate minimum may lie outside the domain: then without pulls, and then with a larger signal.
                 Mask const outside = active && !positive;
                 if (Ops::any(outside))
                 {
                     for (int a = 0; a < n(); ++a)
                         x_[a] = Ops::select(outside, Real(0.0), x_[a]);
                     if (attempts == 1)
-                        x_[n()] = Ops::select(outside, Real(1.0), x_[n()]);
+                        x_[n()] = Ops::select(outside, sufficient_signal(), x_[n()]);
                     ++attempts;
                     continue;
                 }
@@ -170,8 +170,8 @@ public:
             ++iterations;
             Real const decrement_squared = solve();
             active = active && decrement_squared < HUGE_VAL;
-            Mask const last = active && decrement_squared < newton_tolerance;
             Real const decrement = Ops::sqrt(decrement_squared) * fit_.concordance;
+            Mask const last = active && decrement * decrement < newton_tolerance;
             Real length = Ops::select(decrement < full_step_decrement, Real(1.0),
                                       (1.0 + decrement) / (1.0 + decrement + decrement * decrement));
             Mask const far = active && decrement > line_search_decrement;
@@ -213,8 +213,9 @@ public:
         for (int k = 0; k < counted_.n; ++k)
         {
             Real const prediction = predict(x_, counted_.base[k], counted_.templates + k * n(), rates_(counted_.slot[k]));
-            Real const data = counted_.data[k];
-            half += Ops::multiply_add(-data, Ops::log(prediction * counted_.inverse[k]), prediction - data);
+            // n ((q - 1) - ln q): the rounding error of q = mu/n has no first-order effect near q = 1.
+            Real const quotient = prediction * counted_.inverse[k];
+            half = Ops::multiply_add(Real(counted_.data[k]), (quotient - 1.0) - Ops::log(quotient), half);
         }
         Real chi2 = 2.0 * half;
         for (int k = 0; k < fit_.n_gaussian; ++k)
@@ -262,6 +263,19 @@ private:
         for (int p = 0; p < n(); ++p)
             prediction = Ops::multiply_add(x[p], Real(templates[p]), prediction);
         return prediction;
+    }
+
+    /// A signal that, without pulls, makes the prediction of every counted bin positive if any does. Backgrounds are negative where
+    /// they were given with a SM signal inside that is smaller than ours.
+    NUSCAN_HD_INLINE Real sufficient_signal() const
+    {
+        Real signal = 1.0;
+        for (int k = 0; k < counted_.n; ++k)
+        {
+            Real const needed = -2.0 * counted_.base[k] / rates_(counted_.slot[k]);
+            signal = Ops::select(needed > signal, needed, signal);
+        }
+        return signal;
     }
 
     /// Gradient and Hessian of a quadratic form and of the penalties.

@@ -42,7 +42,6 @@ struct FitView
     double signal_sigma = 1.0;
     double sm_total = 1.0;  ///< sum of the SM rates over the used bins
     bool fix_pulls = false; ///< s = 1 and all pulls 0, without penalty
-    bool has_gaussian = false;
     bool has_poisson = false;
     /// Factor that makes Newton decrements those of a standard self-concordant function: above 1 only for data below half a count.
     double concordance = 1.0;

@@ -47,11 +47,12 @@ NUSCAN_HD inline void chi2_per_bin(LikelihoodView const& data, double const* rat
         for (int p = 0; p < data.n_pulls; ++p)
             prediction += theta[p] * data.pull_templates[p * data.stride + i];
         double const observed = data.observed[i];
-        double const difference = prediction - observed;
         if (data.statistic == Statistic::gaussian)
-            per_bin[i] = difference * difference * data.weight[i];
+            per_bin[i] = (prediction - observed) * (prediction - observed) * data.weight[i];
+        else if (observed > 0.0)
+            per_bin[i] = 2.0 * observed * ((prediction / observed - 1.0) - std::log(prediction / observed));
         else
-            per_bin[i] = observed > 0.0 ? 2.0 * (difference + observed * std::log(observed / prediction)) : 2.0 * prediction;
+            per_bin[i] = 2.0 * prediction;
     }
 }
 

@@ -140,7 +140,8 @@ bool report_failed_points(std::string const& output, SurfaceMeta const& meta)
             spdlog::error("  and {} more", rest);
     };
     report(PointStatus::not_converged, meta.not_converged, "without convergence of the pulls");
-    report(PointStatus::not_finite, meta.not_finite, "not finite: couplings overflow, or a bin with data has no positive prediction");
+    report(PointStatus::not_finite, meta.not_finite,
+           "not finite: couplings overflow, or a bin with data has no positive prediction");
     spdlog::error("{} is complete but for {} of {}", output, failed, counted(surface.layout().range.size(), "point"));
     return true;
 }

@@ -134,8 +134,8 @@ Results by_computed_rates(Problem const& problem)
         double monomials[max_monomials];
         for (int m = 0; m < view.layout.n_monomials; ++m)
             monomials[m] = point_monomial(view, m, node);
-        FactoredPoints<static_monomials, static_pulls, double, decltype(block)> point(view.fit, view.fit.counted, view.layout, block,
-                                                                                     monomials);
+        FactoredPoints<static_monomials, static_pulls, double, decltype(block)> point(view.fit, view.fit.counted, view.layout,
+                                                                                      block, monomials);
         Profile<static_pulls, double> result;
         bool accurate = false;
         if (!view.fit.has_poisson && !view.fit.fix_pulls)
@@ -158,7 +158,8 @@ TEST(DeviceForm, AgreesWithTheBackend)
     for (auto const& experiments : all_experiment_sets)
         for (int p = 0; p < 6; ++p)
         {
-            auto const problem = p % 3 == 2 ? problems.cancelling(prepared(experiments), 20) : problems.next(prepared(experiments), 20);
+            auto const problem = p % 3 == 2 ? problems.cancelling(prepared(experiments), 20)
+                                            : problems.next(prepared(experiments), 20);
             auto const expected = evaluate(*make_cpu_backend(problem, Route::factored, 1), *problem, {0, problem->size()});
             bool const one = problem->view().layout.n_monomials == 3;
             bool const two_pulls = problem->view().fit.n_pulls == 2;

@@ -391,7 +391,10 @@ TEST(SpectrumCommand, PointThatFailsIsWarnedOf)
             arguments.insert(arguments.end(), format.begin(), format.end());
             auto const run = run_nuscan(arguments);
             EXPECT_EQ(run.exit_code, 0) << "as with chi2: " << run;
-            EXPECT_EQ(run.err, "warning: chi^2 is not finite at this point: couplings overflow, or a bin with data has no positive prediction\n") << run;
+            EXPECT_EQ(
+                run.err,
+                "warning: chi^2 is not finite at this point: couplings overflow, or a bin with data has no positive prediction\n")
+                << run;
         }
     EXPECT_EQ(run_nuscan({"spectrum", "-e", "lz_ws2022", "--set", "mu_e=1e-9", "--csv"}).err, "");
 }

@@ -892,13 +892,14 @@ TEST(NotErrors, HugeCouplingsInAScanDoNotEndIt)
         auto const run = run_nuscan({"scan", "grid.toml", "-o", route + ".h5", "--route", route}, options);
         EXPECT_EQ(run.exit_code, 1) << run;
         EXPECT_EQ(run.out, route + ".h5\n") << run;
-        EXPECT_TRUE(run.err.ends_with("error: 4 points not finite: couplings overflow, or a bin with data has no positive prediction (status 3, chi2 NaN)\n"
-                                      "error:   point 4: mu_e = 1e+300 mu_B, q_e = 0 e\n"
-                                      "error:   point 5: mu_e = 1e+300 mu_B, q_e = 3.33333e-14 e\n"
-                                      "error:   point 6: mu_e = 1e+300 mu_B, q_e = 6.66667e-14 e\n"
-                                      "error:   point 7: mu_e = 1e+300 mu_B, q_e = 1e-13 e\n"
-                                      "error: "
-                                      + route + ".h5 is complete but for 4 of 8 points\n"))
+        EXPECT_TRUE(run.err.ends_with(
+            "error: 4 points not finite: couplings overflow, or a bin with data has no positive prediction (status 3, chi2 NaN)\n"
+            "error:   point 4: mu_e = 1e+300 mu_B, q_e = 0 e\n"
+            "error:   point 5: mu_e = 1e+300 mu_B, q_e = 3.33333e-14 e\n"
+            "error:   point 6: mu_e = 1e+300 mu_B, q_e = 6.66667e-14 e\n"
+            "error:   point 7: mu_e = 1e+300 mu_B, q_e = 1e-13 e\n"
+            "error: "
+            + route + ".h5 is complete but for 4 of 8 points\n"))
             << run;
         SurfaceReader const surface{temp.path() / (route + ".h5")};
         auto const status = surface.status({0, 8});

@@ -986,7 +986,8 @@ TEST_F(Validate, FailedPointsOfEveryKindAreListed)
     EXPECT_TRUE(again.said("out.h5 is finished already")) << again;
     for (auto const& [what, count, first] :
          {std::tuple{"without convergence of the pulls (status 2, chi2 NaN)", meta.not_converged, 2},
-          std::tuple{"not finite: couplings overflow, or a bin with data has no positive prediction (status 3, chi2 NaN)", meta.not_finite, 1}})
+          std::tuple{"not finite: couplings overflow, or a bin with data has no positive prediction (status 3, chi2 NaN)",
+                     meta.not_finite, 1}})
     {
         std::string expected = "error: " + std::to_string(count) + " points " + what + "\n";
         for (int k = 0; k < 5; ++k)

@@ -20,14 +20,14 @@ inline constexpr double cancellation_limit = 1e4;
 /// Bound on the rounding error of the closed form of Gaussian data, relative to 1 + chi^2; beyond it bins are added up one by one.
 inline constexpr double closed_form_tolerance = 1e-11;
 
-/// The monomials 1, z_a, z_a z_b that a scan needs; incoherent strengths have no products.
+/// The monomials 1, z_a, z_a z_b that a scan needs; incoherent strengths have no products. As constructed: the constant alone.
 struct MonomialBasis
 {
     int n_variables = 0;
     int n_monomials = 1;
     StrengthDirection direction[max_variables];
-    int first[max_monomials] = {};  ///< variable of a linear or quadratic monomial, -1 for the constant
-    int second[max_monomials] = {}; ///< second variable of a quadratic one, else -1
+    int first[max_monomials] = {-1};  ///< variable of a linear or quadratic monomial, -1 for the constant
+    int second[max_monomials] = {-1}; ///< second variable of a quadratic one, else -1
 };
 
 /// True for interactions that enter as amplitudes.
@@ -56,7 +56,6 @@ inline MonomialBasis make_monomial_basis(StrengthDirection const* directions, in
 {
     MonomialBasis basis;
     basis.n_variables = n_variables;
-    basis.first[0] = basis.second[0] = -1;
     auto append = [&basis](int first, int second) {
         basis.first[basis.n_monomials] = first;
         basis.second[basis.n_monomials] = second;

@@ -15,6 +15,8 @@ namespace
 constexpr int block_size = 128;
 /// Blocks on a multiprocessor that the registers must suffice for: a quarter of the threads that it can hold.
 constexpr int blocks_per_multiprocessor = 4;
+/// Distance of monomials in shared memory: the same node of two of them lies in different banks.
+constexpr int density_row = block_size + 1;
 /// Longest grid in one dimension.
 constexpr std::int64_t max_blocks = 0x7fffffff;
 
@@ -176,7 +178,7 @@ __global__ void __launch_bounds__(block_size, blocks_per_multiprocessor)
 }
 
 /// The threads of a block fold the spectra of all monomials of a basis with all experiments: nodes in tiles, each thread a node; then
-/// each thread a bin. Sums run over the nodes in ascending order, as on the CPU. \param density  [n_monomials][block_size] shared
+/// each thread a bin. Sums run over the nodes in ascending order, as on the CPU. \param density  [n_monomials][density_row] shared
 /// \param place  where the result of a monomial and a slot goes
 template<class Place>
 __device__ void fold_block(ProblemView const& problem, MonomialBasis const& basis, ModelPoint const& point, double* density,
@@ -195,9 +197,9 @@ __device__ void fold_block(ProblemView const& problem, MonomialBasis const& basi
             int const own = first + threadIdx.x;
             if (own < response.n_nodes)
                 for (int m = 0; m < basis.n_monomials; ++m)
-                    density[m * blockDim.x + threadIdx.x] = monomial_density(basis, m, point, response.recoil[own],
-                                                                             response.moments + static_cast<long>(own) * n_moments,
-                                                                             problem.constants);
+                    density[m * density_row + threadIdx.x] = monomial_density(basis, m, point, response.recoil[own],
+                                                                              response.moments + static_cast<long>(own) * n_moments,
+                                                                              problem.constants);
             __syncthreads();
             for (int k = threadIdx.x; k < n_results; k += blockDim.x)
             {
@@ -205,7 +207,7 @@ __device__ void fold_block(ProblemView const& problem, MonomialBasis const& basi
                 int const bin = k % response.stride;
                 double sum = *place(m, first_slot + bin);
                 for (int j = 0; j < n; ++j)
-                    sum += response.fold[static_cast<long>(first + j) * response.stride + bin] * density[m * blockDim.x + j];
+                    sum += response.fold[static_cast<long>(first + j) * response.stride + bin] * density[m * density_row + j];
                 *place(m, first_slot + bin) = sum;
             }
             __syncthreads();
@@ -322,7 +324,7 @@ CombinationBox combination_box(ProblemView const& problem, IndexRange range)
 
 void fold_templates(ProblemView const& problem, std::int64_t first_mass, std::int64_t n_masses, double* bank, cudaStream_t stream)
 {
-    auto const bytes = static_cast<std::size_t>(problem.basis.n_monomials) * block_size * sizeof(double);
+    auto const bytes = static_cast<std::size_t>(problem.basis.n_monomials) * density_row * sizeof(double);
     for (std::int64_t first = 0; first < n_masses; first += max_blocks)
     {
         auto const blocks = static_cast<unsigned>(std::min(max_blocks, n_masses - first));
@@ -346,7 +348,7 @@ void direct_rates(ProblemView const& problem, IndexRange range, std::int64_t con
     for (std::int64_t first = 0; first < n_points; first += max_blocks)
     {
         auto const blocks = static_cast<unsigned>(std::min(max_blocks, n_points - first));
-        direct_kernel<<<blocks, block_size, block_size * sizeof(double), stream>>>(problem, range, points, first, n_points, rates);
+        direct_kernel<<<blocks, block_size, density_row * sizeof(double), stream>>>(problem, range, points, first, n_points, rates);
         check(cudaGetLastError(), "starting the direct kernel");
     }
 }

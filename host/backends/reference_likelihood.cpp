@@ -147,6 +147,21 @@ void ExperimentChi2::add_derivatives(std::vector<double> const& rates, double sc
     }
 }
 
+double ExperimentChi2::least_scale(std::vector<double> const& rates) const
+{
+    double least = 0.0;
+    std::vector<double> const nominal(n_pulls(), 0.0);
+    for (std::size_t i = 0; i < bins(); ++i)
+    {
+        if (!accepts_[i] || statistic_ != Statistic::poisson || observed_[i] == 0.0)
+            continue;
+        double const without_signal = background(i, nominal);
+        if (without_signal <= 0.0)
+            least = std::max(least, rates[i] > 0.0 ? -without_signal / rates[i] : infinity);
+    }
+    return least;
+}
+
 double ExperimentChi2::typical_scale(std::vector<double> const& rates) const
 {
     double curvature = 0.0;
@@ -164,10 +179,12 @@ ProfiledChi2 profile_all(std::vector<ExperimentChi2> const& experiments, std::ve
 
     // The signal scale that matters: rates of 1e20 times the Standard Model have their minimum at s = 1e-20.
     double unit = sigma_beta;
+    double least_scale = 0.0;
     std::size_t n_variables = 1;
     for (std::size_t e = 0; e < experiments.size(); ++e)
     {
         unit = 1.0 / std::hypot(1.0 / unit, 1.0 / experiments[e].typical_scale(rates[e]));
+        least_scale = std::max(least_scale, experiments[e].least_scale(rates[e]));
         n_variables += experiments[e].n_pulls();
     }
 
@@ -210,8 +227,9 @@ ProfiledChi2 profile_all(std::vector<ExperimentChi2> const& experiments, std::ve
         return sum;
     };
 
+    // A signal by which all bins with data have a positive prediction, if there is one.
     std::vector<double> x(n_variables, 0.0);
-    x[0] = 1.0;
+    x[0] = 1.0 + 2.0 * least_scale / unit;
     std::vector<double> lower(n_variables, -infinity);
     lower[0] = 0.0;
     result.chi2 = chi2.value(x);

@@ -35,6 +35,10 @@ public:
     void add_derivatives(std::vector<double> const& rates, double scale, std::vector<double> const& pulls, double unit,
                          std::size_t first_pull, Derivatives& sum) const;
 
+    /// Smallest scale at which every bin with data has a prediction that is not negative, all pulls at 0: 0 or more, +inf where a bin
+    /// has neither background nor signal.
+    double least_scale(std::vector<double> const& rates) const;
+
     /// Change of the scale that matters by itself: 1/sqrt(sum (R_i/error_i)^2); infinite without signal.
     double typical_scale(std::vector<double> const& rates) const;
 

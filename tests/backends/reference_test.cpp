@@ -19,6 +19,7 @@
 #include "host/backends/reference_numerics.hpp"
 #include "host/backends/reference_response.hpp"
 #include "host/backends/reference_sun.hpp"
+#include "tests/support/toy_experiments.hpp"
 
 namespace nuscan
 {
@@ -727,6 +728,44 @@ TEST(ReferenceMinimum, PoissonMinimumIsStationary)
                 moved[p] += p == 0 ? step * (1.0 + result.pulls[0]) : step;
                 EXPECT_GE(chi2(moved), result.chi2 - minimum_tolerance * (1.0 + result.chi2)) << model.name << " pull " << p;
             }
+    }
+}
+
+TEST(ReferenceMinimum, BackgroundBelowTheSignalItContains)
+{
+    // The prediction of the last bin is positive from some scale on only, which signals at low energy put far above their own.
+    test::ToyData const data;
+    for (double const part : {0.99, 0.9, 0.3})
+    {
+        std::string const name = fmt::format("part_{}", std::lround(100.0 * part));
+        data.add_with_signal(name, {10.0, 10.0, 20.0, part * 24.6, part * 38.0});
+        Inputs const inputs = data.inputs({name});
+        auto const& experiment = inputs.experiments[0];
+        ReferenceCalculation const reference(inputs);
+        auto const sm = reference.rates(0, {});
+        for (auto const& setting : {Setting{}, Setting{{"mu_e", 1e-10}}, Setting{{"q_e", 1e-11}}, Setting{{"q_e", 1e-8}},
+                                    Setting{{"g_V", 1e-5}, {"m_V", 1e-3}}, Setting{{"g_S", 1e-2}, {"m_S", 1e-3}}})
+        {
+            auto const result = reference.evaluate(point(setting));
+            ASSERT_EQ(result.status, PointStatus::ok) << part;
+            auto const& rates = result.rates[0];
+            // Half the slope of chi^2 rises with the scale: its root by bisection.
+            double lo = 0.0;
+            for (std::size_t i = 0; i < sm.size(); ++i)
+                lo = std::max(lo, (sm[i] - experiment.backgrounds[0].per_bin[i]) / rates[i]);
+            auto const slope = [&](double scale) {
+                double total = (scale - 1.0) / (0.07 * 0.07);
+                for (std::size_t i = 0; i < sm.size(); ++i)
+                    total += rates[i]
+                             * (1.0 - experiment.counts[i] / (experiment.backgrounds[0].per_bin[i] - sm[i] + scale * rates[i]));
+                return total;
+            };
+            double hi = lo + 10.0;
+            for (int i = 0; i < 200; ++i)
+                (slope(0.5 * (lo + hi)) < 0.0 ? lo : hi) = 0.5 * (lo + hi);
+            // A pull near -1 has lost the digits of a small scale.
+            EXPECT_NEAR(result.pulls[0] + 1.0, lo, 1e-9 * lo + 1e-15) << part;
+        }
     }
 }
 

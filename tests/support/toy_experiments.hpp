@@ -181,6 +181,34 @@ public:
         temp_.write(folder + "counts.txt", count_rows);
     }
 
+    /// Writes an experiment whose one background, \p background per bin from 1 keV on, contains the SM signal.
+    void add_with_signal(std::string const& name, std::vector<double> const& background) const
+    {
+        std::vector<double> edges{1.0};
+        std::string shape_rows = "# columns: lower [keV], upper [keV], all [1]\n";
+        std::string count_rows = "# columns: lower [keV], upper [keV], counts [1]\n";
+        double norm = 0.0;
+        for (double const content : background)
+        {
+            edges.push_back(2.0 * edges.back());
+            std::string const row = fmt::format("{} {} ", edges[edges.size() - 2], edges.back());
+            shape_rows += fmt::format("{}{}\n", row, content);
+            count_rows += fmt::format("{}{}\n", row, std::round(content));
+            norm += content;
+        }
+        std::string const folder = "experiments/" + name + "/";
+        temp_.write(
+            folder + "experiment.toml",
+            fmt::format("schema = 1\nname = \"{0}\"\ntitle = \"Toy\"\nreference = \"none\"\ndata_set = \"{0}\"\n"
+                        "statistic = \"poisson\"\nrate_unit = \"events\"\nexposure_t_yr = 1\n[data]\ncounts = \"counts.txt\"\n"
+                        "[bins]\nedges_keV = [{1}]\n[resolution]\nwidth_of = \"reconstructed\"\nsqrt = 0.3\n[signal]\n"
+                        "pull = \"beta\"\nsigma = 0.07\n[[background]]\nname = \"all\"\ntable = \"shapes.txt\"\n"
+                        "column = \"all\"\nnorm = {2}\ncontains_sm_signal = true\n",
+                        name, fmt::join(edges, ", "), norm));
+        temp_.write(folder + "shapes.txt", shape_rows);
+        temp_.write(folder + "counts.txt", count_rows);
+    }
+
     /// \p experiments as a fit takes them.
     Inputs inputs(std::vector<std::string> const& experiments) const
     {

@@ -256,6 +256,20 @@ TEST_P(Conformance, AgreesWithTheReferenceOnRandomExperiments)
     report_deviations();
 }
 
+TEST_P(Conformance, AgreesWithTheReferenceWhereABackgroundIsBelowItsSignal)
+{
+    test::ToyData const data;
+    RandomProblems problems(9);
+    for (double const part : {0.99, 0.9, 0.3})
+    {
+        std::string const name = fmt::format("part_{}", std::lround(100.0 * part));
+        SCOPED_TRACE(name);
+        data.add_with_signal(name, {10.0, 10.0, 20.0, part * 24.6, part * 38.0});
+        compare_with_reference(std::make_shared<Prepared const>(data.inputs({name})), problems, GetParam().reference_points / 4);
+    }
+    report_deviations();
+}
+
 TEST_P(Conformance, RatesAndPullsAreThoseOfThePoint)
 {
     for (auto const& experiments : all_experiment_sets)

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <boost/math/distributions/chi_squared.hpp>
 #include <boost/math/distributions/normal.hpp>
+#include <boost/math/special_functions/log1p.hpp>
 #include <cmath>
 #include <limits>
-
-#include "host/backends/reference_numerics.hpp"
 
 namespace nuscan::reference
 {
@@ -54,14 +53,7 @@ ExperimentChi2::ExperimentChi2(ExperimentDefinition const& experiment, std::vect
             sum[i] += component.per_bin[i] - (component.contains_sm_signal ? sm_rates[i] : 0.0);
     }
     for (std::size_t p = 0; p < experiment.pulls.size(); ++p)
-    {
         pull_sigma_.push_back(experiment.pulls[p].sigma);
-        double curvature = 1.0 / pull_sigma_[p];
-        for (std::size_t i = 0; i < n; ++i)
-            if (accepts_[i])
-                curvature = std::hypot(curvature, pulled_background_[p][i] / error_[i]);
-        pull_unit_.push_back(1.0 / curvature);
-    }
 }
 
 double ExperimentChi2::background(std::size_t bin, std::vector<double> const& pulls) const
@@ -84,6 +76,10 @@ double ExperimentChi2::bin_chi2(std::size_t bin, double prediction) const
         return 2.0 * counts_per_rate_ * prediction;
     if (!(prediction > 0.0))
         return infinity;
+    double const excess = (prediction - observed) / observed;
+    // Of many events, the difference of prediction and data cancels the logarithm's leading term.
+    if (std::abs(excess) < 0.5)
+        return -2.0 * counts_per_rate_ * observed * boost::math::log1pmx(excess);
     return 2.0 * counts_per_rate_ * (prediction - observed + observed * std::log(observed / prediction));
 }
 
@@ -91,7 +87,14 @@ double ExperimentChi2::bin_half_slope(std::size_t bin, double prediction) const
 {
     if (statistic_ == Statistic::gaussian)
         return (prediction - observed_[bin]) / (error_[bin] * error_[bin]);
-    return counts_per_rate_ * (observed_[bin] == 0.0 ? 1.0 : 1.0 - observed_[bin] / prediction);
+    return counts_per_rate_ * (observed_[bin] == 0.0 ? 1.0 : (prediction - observed_[bin]) / prediction);
+}
+
+double ExperimentChi2::bin_half_curvature(std::size_t bin, double prediction) const
+{
+    if (statistic_ == Statistic::gaussian)
+        return 1.0 / (error_[bin] * error_[bin]);
+    return counts_per_rate_ * observed_[bin] / prediction / prediction;
 }
 
 std::vector<double> ExperimentChi2::per_bin(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const
@@ -114,27 +117,49 @@ double ExperimentChi2::value(std::vector<double> const& rates, double scale, std
     return sum;
 }
 
-double ExperimentChi2::slope(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const
+void ExperimentChi2::add_derivatives(std::vector<double> const& rates, double scale, std::vector<double> const& pulls, double unit,
+                                     std::size_t first_pull, Derivatives& sum) const
 {
-    double sum = 0.0;
+    auto const variable = [&](std::size_t a) { return a == 0 ? 0 : first_pull + a - 1; };
+    std::vector<double> change(pulls.size() + 1); // of the prediction by scale and pulls
     for (std::size_t i = 0; i < bins(); ++i)
-        if (accepts_[i])
-            sum += 2.0 * bin_half_slope(i, background(i, pulls) + scale * rates[i]) * rates[i];
-    return sum;
-}
-
-double ExperimentChi2::excess_bound(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const
-{
-    double bound = 0.0;
+    {
+        if (!accepts_[i])
+            continue;
+        change[0] = rates[i] * unit;
+        for (std::size_t p = 0; p < pulls.size(); ++p)
+            change[p + 1] = pulled_background_[p][i];
+        double const prediction = background(i, pulls) + scale * rates[i];
+        double const slope = 2.0 * bin_half_slope(i, prediction);
+        double const curvature = 2.0 * bin_half_curvature(i, prediction);
+        for (std::size_t a = 0; a < change.size(); ++a)
+        {
+            sum.gradient[variable(a)] += slope * change[a];
+            for (std::size_t b = 0; b < change.size(); ++b)
+                sum.hessian[variable(a)][variable(b)] += curvature * change[a] * change[b];
+        }
+    }
     for (std::size_t p = 0; p < pulls.size(); ++p)
     {
-        double derivative = 2.0 * pulls[p] / (pull_sigma_[p] * pull_sigma_[p]);
-        for (std::size_t i = 0; i < bins(); ++i)
-            if (accepts_[i])
-                derivative += 2.0 * bin_half_slope(i, background(i, pulls) + scale * rates[i]) * pulled_background_[p][i];
-        bound += 0.25 * derivative * pull_sigma_[p] * derivative * pull_sigma_[p];
+        double const weight = 1.0 / (pull_sigma_[p] * pull_sigma_[p]);
+        sum.gradient[first_pull + p] += 2.0 * weight * pulls[p];
+        sum.hessian[first_pull + p][first_pull + p] += 2.0 * weight;
     }
-    return bound;
+}
+
+double ExperimentChi2::least_scale(std::vector<double> const& rates) const
+{
+    double least = 0.0;
+    std::vector<double> const nominal(n_pulls(), 0.0);
+    for (std::size_t i = 0; i < bins(); ++i)
+    {
+        if (!accepts_[i] || statistic_ != Statistic::poisson || observed_[i] == 0.0)
+            continue;
+        double const without_signal = background(i, nominal);
+        if (without_signal <= 0.0)
+            least = std::max(least, rates[i] > 0.0 ? -without_signal / rates[i] : infinity);
+    }
+    return least;
 }
 
 double ExperimentChi2::typical_scale(std::vector<double> const& rates) const
@@ -146,109 +171,76 @@ double ExperimentChi2::typical_scale(std::vector<double> const& rates) const
     return 1.0 / curvature;
 }
 
-double ExperimentChi2::profile(std::vector<double> const& rates, double scale, std::vector<double>& pulls) const
-{
-    auto chi2 = [&](std::vector<double> const& x) { return value(rates, scale, x); };
-    // A start from another scale may leave a bin without a positive prediction.
-    if (!std::isfinite(chi2(pulls)))
-        std::fill(pulls.begin(), pulls.end(), 0.0);
-    if (!std::isfinite(chi2(pulls)))
-        return infinity;
-    return minimise_powell(chi2, pulls, pull_unit_);
-}
-
 ProfiledChi2 profile_all(std::vector<ExperimentChi2> const& experiments, std::vector<std::vector<double>> const& rates,
                          double sigma_beta)
 {
     // Accuracy that is asked of chi^2, relative to 1 + chi^2.
     constexpr double tolerance = 1e-10;
 
-    ProfiledChi2 result;
-    for (ExperimentChi2 const& experiment : experiments)
-        result.pulls.emplace_back(experiment.n_pulls(), 0.0);
-
     // The signal scale that matters: rates of 1e20 times the Standard Model have their minimum at s = 1e-20.
     double unit = sigma_beta;
+    double least_scale = 0.0;
+    std::size_t n_variables = 1;
     for (std::size_t e = 0; e < experiments.size(); ++e)
+    {
         unit = 1.0 / std::hypot(1.0 / unit, 1.0 / experiments[e].typical_scale(rates[e]));
+        least_scale = std::max(least_scale, experiments[e].least_scale(rates[e]));
+        n_variables += experiments[e].n_pulls();
+    }
 
-    auto profile = [&](double scale) {
-        double const x = (scale - 1.0) / sigma_beta;
-        double sum = x * x;
+    unit = std::max(unit, std::numeric_limits<double>::min());
+
+    ProfiledChi2 result;
+    // Variables: the scale in that unit, then all pulls.
+    auto const set = [&](std::vector<double> const& x) {
+        result.scale = x[0] * unit;
+        result.pulls.clear();
+        auto next = x.begin() + 1;
+        for (ExperimentChi2 const& experiment : experiments)
+        {
+            auto const begin = next;
+            next += static_cast<std::ptrdiff_t>(experiment.n_pulls());
+            result.pulls.emplace_back(begin, next);
+        }
+    };
+    ConvexFunction chi2;
+    chi2.value = [&](std::vector<double> const& x) {
+        set(x);
+        double const y = (result.scale - 1.0) / sigma_beta;
+        double sum = y * y;
         for (std::size_t e = 0; e < experiments.size(); ++e)
-            sum += experiments[e].profile(rates[e], scale, result.pulls[e]);
+            sum += experiments[e].value(rates[e], result.scale, result.pulls[e]);
         return sum;
     };
-    auto finish = [&](double scale) {
-        result.scale = scale;
-        result.chi2 = profile(scale);
-        double bound = 0.0;
+    chi2.derivatives = [&](std::vector<double> const& x) {
+        set(x);
+        Derivatives sum(n_variables);
+        double const y = unit / sigma_beta;
+        sum.gradient[0] = 2.0 * y * (result.scale - 1.0) / sigma_beta;
+        sum.hessian[0][0] = 2.0 * y * y;
+        std::size_t first_pull = 1;
         for (std::size_t e = 0; e < experiments.size(); ++e)
-            bound += experiments[e].excess_bound(rates[e], scale, result.pulls[e]);
-        return std::isfinite(result.chi2) && bound <= tolerance * (1.0 + std::abs(result.chi2));
+        {
+            experiments[e].add_derivatives(rates[e], result.scale, result.pulls[e], unit, first_pull, sum);
+            first_pull += experiments[e].n_pulls();
+        }
+        return sum;
     };
 
-    // s = 0 is the solution where chi^2 does not fall from there; the pulls are at their minimum, hence contribute no slope.
-    double const at_zero = profile(0.0);
-    if (std::isfinite(at_zero))
-    {
-        double slope = -2.0 / (sigma_beta * sigma_beta);
-        for (std::size_t e = 0; e < experiments.size(); ++e)
-            slope += experiments[e].slope(rates[e], 0.0, result.pulls[e]);
-        if (slope >= 0.0)
-        {
-            result.converged = finish(0.0);
-            return result;
-        }
-    }
-
-    // Bracket 0 <= lo < mid < hi in units of the typical scale.
-    auto scaled = [&](double u) { return profile(u * unit); };
-    double lo = 0.0;
-    double mid = 1.0;
-    double mid_value = scaled(mid);
-    double hi = 2.0;
-    double hi_value = scaled(hi);
-    constexpr int max_steps = 1100;
-    for (int i = 0; hi_value < mid_value && i < max_steps; ++i)
-    {
-        lo = mid;
-        mid = hi;
-        mid_value = hi_value;
-        hi *= 2.0;
-        hi_value = scaled(hi);
-    }
-    if (lo == 0.0)
-    {
-        // chi^2 falls at 0, so that it is lower than there at some small scale; Brent's method needs a finite lower end.
-        for (int i = 0; !(mid_value < at_zero) && i < max_steps; ++i)
-        {
-            hi = mid;
-            mid *= 0.5;
-            mid_value = scaled(mid);
-        }
-        lo = std::isfinite(at_zero) ? 0.0 : 0.5 * mid;
-        for (int i = 0; lo > 0.0 && scaled(lo) < mid_value && i < max_steps; ++i)
-        {
-            hi = mid;
-            mid = lo;
-            mid_value = scaled(mid);
-            lo *= 0.5;
-        }
-    }
-    double best = minimise_bracketed(scaled, lo, hi, mid, mid_value).x;
-
-    // Brent's method ends where rounding hides the minimum. A parabola through points further apart finds it more sharply.
-    double const step = std::min(1e-4, 0.5 * best);
-    double const left = scaled(best - step);
-    double const centre = scaled(best);
-    double const right = scaled(best + step);
-    double const curvature = left - 2.0 * centre + right;
-    double const shift = 0.5 * (left - right) / curvature;
-    bool const minimum = left >= centre - tolerance * (1.0 + centre) && right >= centre - tolerance * (1.0 + centre);
-    if (curvature > 0.0 && std::abs(shift) < 1.0)
-        best += shift * step;
-    result.converged = finish(best * unit) && minimum;
+    // A signal by which all bins with data have a positive prediction, if there is one.
+    std::vector<double> x(n_variables, 0.0);
+    x[0] = 1.0 + 2.0 * least_scale / unit;
+    std::vector<double> lower(n_variables, -infinity);
+    lower[0] = 0.0;
+    result.chi2 = chi2.value(x);
+    if (!std::isfinite(result.chi2))
+        return result;
+    ConvexMinimum const minimum = minimise_convex(chi2, x, lower);
+    result.chi2 = minimum.value;
+    set(x);
+    // chi^2/2 is self-concordant, so that near its minimum twice the promised decrease bounds what is left.
+    double const allowed = tolerance * (1.0 + std::abs(minimum.value));
+    result.converged = 2.0 * minimum.excess <= allowed && minimum.gain <= allowed;
     return result;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "host/backends/reference_numerics.hpp"
 #include "host/inputs/inputs.hpp"
 
 namespace nuscan::reference
@@ -29,17 +30,14 @@ public:
     /// Contributions of the bins, without penalties; dropped bins 0.
     std::vector<double> per_bin(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const;
 
-    /// Minimum over the own pulls at fixed scale.
-    ///
-    /// \param pulls  where to start, replaced by the minimum
-    double profile(std::vector<double> const& rates, double scale, std::vector<double>& pulls) const;
+    /// Adds the derivatives of value by the scale, in units of \p unit, and by the pulls; these are variable 0 and the variables
+    /// from \p first_pull.
+    void add_derivatives(std::vector<double> const& rates, double scale, std::vector<double> const& pulls, double unit,
+                         std::size_t first_pull, Derivatives& sum) const;
 
-    /// d value / d scale.
-    double slope(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const;
-
-    /// Bound on value - minimum over the own pulls: chi^2 minus the penalties is convex, so that with z = pull/sigma the distance
-    /// to the minimum is at most |d value/dz|^2/4.
-    double excess_bound(std::vector<double> const& rates, double scale, std::vector<double> const& pulls) const;
+    /// Smallest scale at which every bin with data has a prediction that is not negative, all pulls at 0: 0 or more, +inf where a bin
+    /// has neither background nor signal.
+    double least_scale(std::vector<double> const& rates) const;
 
     /// Change of the scale that matters by itself: 1/sqrt(sum (R_i/error_i)^2); infinite without signal.
     double typical_scale(std::vector<double> const& rates) const;
@@ -49,16 +47,17 @@ private:
     double bin_chi2(std::size_t bin, double prediction) const;
     /// Half the derivative of bin_chi2 by the prediction.
     double bin_half_slope(std::size_t bin, double prediction) const;
+    /// Half the second derivative.
+    double bin_half_curvature(std::size_t bin, double prediction) const;
 
     Statistic statistic_;
     double counts_per_rate_; ///< events per unit of the rate: Eq. 14 holds for counts
     std::vector<bool> accepts_;
     std::vector<double> observed_;
-    std::vector<double> error_; ///< Eq. 15; for a Poisson statistic only to set step lengths
+    std::vector<double> error_; ///< Eq. 15; for a Poisson statistic only to set the unit of the scale
     std::vector<double> fixed_background_;
     std::vector<std::vector<double>> pulled_background_; ///< [pull][bin]
     std::vector<double> pull_sigma_;
-    std::vector<double> pull_unit_; ///< typical change of a pull
 };
 
 /// Minimum of the chi^2 of several experiments over the shared scale and all pulls.

@@ -2,9 +2,7 @@
 
 #include <boost/math/constants/constants.hpp>
 #include <boost/math/quadrature/gauss.hpp>
-#include <boost/math/tools/minima.hpp>
 
-#include <cstdint>
 #include <limits>
 
 namespace nuscan::reference
@@ -110,197 +108,183 @@ double Chebyshev::truncation() const
     return last / all;
 }
 
-LineMinimum minimise_bracketed(Function1 const& function, double lo, double hi, double mid, double mid_value)
+namespace
 {
-    // Half the digits of a double: a function cannot tell its minimum more sharply.
-    constexpr int bits = std::numeric_limits<double>::digits / 2;
-    std::uintmax_t iterations = 200;
-    // Brent's tolerance is relative to x, so that x is counted from the middle of the bracket.
-    auto const shifted = [&](double t) { return function(mid + t); };
-    auto const [t, value] = boost::math::tools::brent_find_minima(shifted, lo - mid, hi - mid, bits, iterations);
-    if (value <= mid_value)
-        return {mid + t, value, true};
-    return {mid, mid_value, true};
+
+double dot(std::vector<double> const& a, std::vector<double> const& b)
+{
+    double sum = 0.0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        sum += a[i] * b[i];
+    return sum;
 }
 
-LineMinimum minimise_line(Function1 const& function, double start, double start_value, double step)
+std::vector<double> moved(std::vector<double> x, double length, std::vector<double> const& step)
 {
-    constexpr int max_steps = 400;
-    double lo = start;
-    double mid = start;
-    double mid_value = start_value;
-    double hi = start + step;
-    double hi_value = function(hi);
-    if (hi_value < start_value)
+    for (std::size_t i = 0; i < x.size(); ++i)
+        x[i] += length * step[i];
+    return x;
+}
+
+/// Scale of a coordinate: the step by which the curvature alone changes the function by 1/2.
+double coordinate_unit(Derivatives const& at, std::size_t i)
+{
+    return at.hessian[i][i] > 0.0 ? 1.0 / std::sqrt(at.hessian[i][i]) : 1.0;
+}
+
+/// Minimum of the quadratic model in the coordinates that are not held, by Cholesky's factorisation in units of each coordinate.
+std::vector<double> newton_step(Derivatives const& at, std::vector<bool> const& held)
+{
+    std::vector<std::size_t> free;
+    for (std::size_t i = 0; i < held.size(); ++i)
+        if (!held[i])
+            free.push_back(i);
+    std::size_t const n = free.size();
+    std::vector<double> unit(n);
+    for (std::size_t a = 0; a < n; ++a)
+        unit[a] = coordinate_unit(at, free[a]);
+
+    std::vector<std::vector<double>> factor(n, std::vector<double>(n, 0.0));
+    std::vector<double> y(n);
+    for (std::size_t a = 0; a < n; ++a)
     {
-        // Downhill: longer and longer steps until the function rises.
-        for (int i = 0; hi_value < mid_value; ++i)
+        for (std::size_t b = 0; b <= a; ++b)
         {
-            if (i == max_steps)
-                return {mid, mid_value, false};
-            lo = mid;
-            mid = hi;
-            mid_value = hi_value;
-            step *= 2.0;
-            hi = mid + step;
-            hi_value = function(hi);
+            double sum = unit[a] * at.hessian[free[a]][free[b]] * unit[b];
+            for (std::size_t k = 0; k < b; ++k)
+                sum -= factor[a][k] * factor[b][k];
+            // A direction whose curvature drowns in rounding is taken for one of the least curvature that does not.
+            factor[a][b] = a == b ? std::sqrt(std::max(sum, std::numeric_limits<double>::epsilon())) : sum / factor[b][b];
         }
+        y[a] = -unit[a] * at.gradient[free[a]];
+        for (std::size_t k = 0; k < a; ++k)
+            y[a] -= factor[a][k] * y[k];
+        y[a] /= factor[a][a];
     }
-    else
+    std::vector<double> step(held.size(), 0.0);
+    for (std::size_t a = n; a-- > 0;)
     {
-        double back = step;
-        lo = start - back;
-        double lo_value = function(lo);
-        for (int i = 0; lo_value < mid_value; ++i)
-        {
-            if (i == max_steps)
-                return {mid, mid_value, false};
-            hi = mid;
-            hi_value = mid_value;
-            mid = lo;
-            mid_value = lo_value;
-            back *= 2.0;
-            lo = mid - back;
-            lo_value = function(lo);
-        }
-        // The lower end may be outside the domain; Brent's parabolas need finite values.
-        for (int i = 0; !std::isfinite(lo_value); ++i)
-        {
-            if (i == max_steps)
-                return {mid, mid_value, false};
-            double const between = 0.5 * (lo + mid);
-            double const value = function(between);
-            if (value < mid_value)
-            {
-                hi = mid;
-                hi_value = mid_value;
-                mid = between;
-                mid_value = value;
-            }
-            else
-            {
-                lo = between;
-                lo_value = value;
-            }
-        }
+        for (std::size_t k = a + 1; k < n; ++k)
+            y[a] -= factor[k][a] * y[k];
+        y[a] /= factor[a][a];
+        step[free[a]] = unit[a] * y[a];
     }
-    for (int i = 0; !std::isfinite(hi_value); ++i)
+    return step;
+}
+
+/// Newton step over the coordinates that can move: one at its bound is held where the function or the step would push it out.
+std::vector<double> bounded_step(Derivatives const& at, std::vector<double> const& x, std::vector<double> const& lower)
+{
+    std::vector<bool> held(x.size());
+    for (std::size_t i = 0; i < x.size(); ++i)
+        held[i] = x[i] <= lower[i] && at.gradient[i] >= 0.0;
+    for (;;)
     {
-        if (i == max_steps)
-            return {mid, mid_value, false};
-        double const between = 0.5 * (mid + hi);
-        double const value = function(between);
-        if (value < mid_value)
-        {
-            lo = mid;
-            mid = between;
-            mid_value = value;
-        }
+        auto const step = newton_step(at, held);
+        bool pushed = false;
+        for (std::size_t i = 0; i < x.size(); ++i)
+            if (!held[i] && x[i] <= lower[i] && step[i] < 0.0)
+                held[i] = pushed = true;
+        if (!pushed)
+            return step;
+    }
+}
+
+/// Part of \p step, at most \p longest, at which the slope along it has (nearly) vanished; 0 if there is none.
+double search_along(ConvexFunction const& function, std::vector<double> const& x, std::vector<double> const& step,
+                    double slope_here, double longest)
+{
+    constexpr int max_trials = 400;
+    // Far enough: the slope is down to this part of what it was.
+    constexpr double enough = 0.3;
+    double const value_here = function.value(x);
+    double lo = 0.0;
+    double hi = std::numeric_limits<double>::infinity();
+    double length = std::min(1.0, longest);
+    for (int trial = 0; trial < max_trials; ++trial)
+    {
+        auto const there = moved(x, length, step);
+        double const value = function.value(there);
+        if (!std::isfinite(value))
+            hi = length;
         else
         {
-            hi = between;
-            hi_value = value;
+            double const slope = dot(function.derivatives(there).gradient, step);
+            bool const lower = value <= value_here;
+            if (lower && (std::abs(slope) <= enough * std::abs(slope_here) || (slope <= 0.0 && length == longest)))
+                return length;
+            (slope > 0.0 || !lower ? hi : lo) = length;
         }
+        length = std::isfinite(hi) ? 0.5 * (lo + hi) : std::min(2.0 * length, longest);
     }
-    return minimise_bracketed(function, lo, hi, mid, mid_value);
+    return lo;
 }
 
-double minimise_powell(Function const& function, std::vector<double>& x, std::vector<double> const& units)
+} // namespace
+
+ConvexMinimum minimise_convex(ConvexFunction const& function, std::vector<double>& x, std::vector<double> const& lower)
 {
-    std::size_t const n = x.size();
-    double value = function(x);
-    if (n == 0)
-        return value;
+    constexpr int max_steps = 500;
+    // Where a step promises less, it is taken in full: each then squares the distance to the minimum, down to rounding.
+    constexpr double near = 1e-4;
 
-    auto coordinate_directions = [&] {
-        std::vector<std::vector<double>> directions(n, std::vector<double>(n, 0.0));
-        for (std::size_t i = 0; i < n; ++i)
-            directions[i][i] = units[i];
-        return directions;
-    };
-    auto search = [&](std::vector<double> const& direction, double step) {
-        std::vector<double> const origin = x;
-        std::vector<double> trial = x;
-        auto along = [&](double t) {
-            for (std::size_t i = 0; i < n; ++i)
-                trial[i] = origin[i] + t * direction[i];
-            return function(trial);
-        };
-        LineMinimum const minimum = minimise_line(along, 0.0, value, step);
-        for (std::size_t i = 0; i < n; ++i)
-            x[i] = origin[i] + minimum.x * direction[i];
-        value = minimum.value;
-        return std::abs(minimum.x);
-    };
-
-    // Rounding of the function itself; a smaller decrease means nothing.
-    constexpr double noise = 1e-15;
-    constexpr int max_sweeps = 100;
-    auto directions = coordinate_directions();
-    double step = 0.5;
-    int idle = 0;
-    for (int sweep = 0; sweep < max_sweeps && idle < 2; ++sweep)
+    ConvexMinimum result;
+    std::vector<double> last = x;
+    double last_decrease = std::numeric_limits<double>::infinity(); // before a full step, else infinite
+    Derivatives at(x.size());
+    for (int i = 0;; ++i)
     {
-        std::vector<double> const before = x;
-        double const value_before = value;
-        double largest = 0.0;
-        std::size_t best = 0;
-        double moved = 0.0;
-        for (std::size_t i = 0; i < n; ++i)
+        at = function.derivatives(x);
+        auto const step = bounded_step(at, x, lower);
+        double const slope = dot(at.gradient, step);
+        result.excess = -0.5 * slope;
+        // Full steps go on until rounding stops them from gaining anything.
+        if (!(result.excess < 0.25 * last_decrease))
         {
-            double const last = value;
-            moved = std::max(moved, search(directions[i], step));
-            if (last - value > largest)
+            if (!(result.excess < last_decrease))
             {
-                largest = last - value;
-                best = i;
+                x = last;
+                result.excess = last_decrease;
+                at = function.derivatives(x);
             }
+            break;
         }
-        // Steps of the next sweep: about what this one needed.
-        step = std::clamp(moved, 1e-6, 1.0);
-        bool const nothing = value_before - value <= noise * (1.0 + std::abs(value));
-        if (n == 1)
-        {
-            if (nothing)
-                break;
-            continue;
-        }
-        if (nothing)
-        {
-            // Directions may have become parallel: the coordinates themselves have the last word.
-            ++idle;
-            directions = coordinate_directions();
-            continue;
-        }
-        idle = 0;
-        // Powell's criterion: the net displacement replaces the direction of the largest decrease, unless that would make the
-        // set (nearly) dependent.
-        std::vector<double> displacement(n);
-        std::vector<double> extrapolated(n);
-        for (std::size_t i = 0; i < n; ++i)
-        {
-            displacement[i] = x[i] - before[i];
-            extrapolated[i] = x[i] + displacement[i];
-        }
-        double const beyond = function(extrapolated);
-        if (beyond < value_before)
-        {
-            double const a = value_before - value - largest;
-            double const b = value_before - beyond;
-            if (2.0 * (value_before - 2.0 * value + beyond) * a * a < largest * b * b)
+        if (!(result.excess > 0.0) || i == max_steps)
+            break;
+
+        std::size_t first = x.size();
+        double longest = std::numeric_limits<double>::infinity();
+        for (std::size_t k = 0; k < x.size(); ++k)
+            if (step[k] < 0.0 && (lower[k] - x[k]) / step[k] < longest)
             {
-                double norm = 0.0;
-                for (std::size_t i = 0; i < n; ++i)
-                    norm = std::hypot(norm, displacement[i] / units[i]);
-                for (double& component : displacement)
-                    component /= norm;
-                search(displacement, 0.5 * norm);
-                directions[best] = directions[n - 1];
-                directions[n - 1] = displacement;
+                first = k;
+                longest = (lower[k] - x[k]) / step[k];
             }
-        }
+        double length = std::min(1.0, longest);
+        if (result.excess > near || !std::isfinite(function.value(moved(x, length, step))))
+            length = search_along(function, x, step, slope, longest);
+        if (!(length > 0.0))
+            break;
+        bool const full = result.excess <= near && length == 1.0 && length < longest;
+        last_decrease = full ? result.excess : std::numeric_limits<double>::infinity();
+        last = x;
+        x = moved(x, length, step);
+        for (std::size_t k = 0; k < x.size(); ++k)
+            x[k] = std::max(x[k], lower[k]);
+        if (length == longest)
+            x[first] = lower[first];
     }
-    return value;
+
+    result.value = function.value(x);
+    constexpr double probe = 1e-4;
+    for (std::size_t k = 0; k < x.size(); ++k)
+        for (double const side : {-1.0, 1.0})
+        {
+            auto there = x;
+            there[k] = std::max(lower[k], x[k] + side * probe * coordinate_unit(at, k));
+            result.gain = std::max(result.gain, result.value - function.value(there));
+        }
+    return result;
 }
 
 } // namespace nuscan::reference

@@ -64,28 +64,38 @@ private:
     std::vector<double> coefficients_;
 };
 
-using Function = std::function<double(std::vector<double> const&)>;
-using Function1 = std::function<double(double)>;
-
-/// Minimum of a one-dimensional convex function by Brent's method between brackets found here.
-struct LineMinimum
+/// First and second derivatives of a function of n variables.
+struct Derivatives
 {
-    double x = 0.0;
-    double value = 0.0;
-    bool bracketed = false;
+    explicit Derivatives(std::size_t n) : gradient(n, 0.0), hessian(n, std::vector<double>(n, 0.0)) {}
+
+    std::vector<double> gradient;
+    std::vector<std::vector<double>> hessian;
 };
 
-/// Searches from \p start, where the function must be finite, with first step \p step. The function may be +inf outside its domain.
-LineMinimum minimise_line(Function1 const& function, double start, double start_value, double step);
+/// A convex function. Outside its domain its value is +inf and it has no derivatives.
+struct ConvexFunction
+{
+    std::function<double(std::vector<double> const&)> value;
+    std::function<Derivatives(std::vector<double> const&)> derivatives;
+};
 
-/// Brent's method in the bracket (lo, mid, hi), function(mid) at most that of both ends, all finite.
-LineMinimum minimise_bracketed(Function1 const& function, double lo, double hi, double mid, double mid_value);
+struct ConvexMinimum
+{
+    double value = 0.0;
+    /// Decrease that the parabola through the last point promises. Near the minimum of a function whose curvature changes slowly
+    /// that is the distance of the value from the minimum.
+    double excess = 0.0;
+    /// Largest gain of a small step along any coordinate, found from values alone: where it exceeds rounding, the derivatives are
+    /// not those of the function or the search failed.
+    double gain = 0.0;
+};
 
-/// Powell's method of direction sets on a convex function that may be +inf outside its domain.
+/// Newton's method with a search on every step for where the slope along it vanishes. Values are compared only where they differ by
+/// more than rounding, so that the minimum is found as sharply as the derivatives are known.
 ///
-/// \param x      where to start, replaced by the minimum; the function must be finite there
-/// \param units  typical lengths of the coordinates
-/// \return       value at the minimum
-double minimise_powell(Function const& function, std::vector<double>& x, std::vector<double> const& units);
+/// \param x      where to start, within the domain and the bounds; replaced by the minimum
+/// \param lower  lower bounds of the coordinates, or -inf
+ConvexMinimum minimise_convex(ConvexFunction const& function, std::vector<double>& x, std::vector<double> const& lower);
 
 } // namespace nuscan::reference

@@ -24,8 +24,11 @@ constexpr int panel_nodes = 4;
 constexpr double panel_per_sigma = 0.5;
 /// ... and of the energy itself: the millicharge goes as 1/T^2, light mediators as 1/T^2 too.
 constexpr double panel_per_energy = 0.3;
-/// Below this reconstructed energy [keV] the resolution is so narrow that no recoil above the lowest shell reaches it.
+/// Where the width vanishes at E' = 0, it is so narrow below this reconstructed energy [keV] that no recoil above the lowest shell
+/// reaches it.
 constexpr double lowest_reconstructed = 1e-6;
+/// Where it does not vanish, panels that shrink towards E' = 0, where sqrt(E') is singular, end with one of this part of the width.
+constexpr double first_panel_per_sigma = 1e-5;
 
 double efficiency_product(std::vector<EfficiencyDefinition> const& efficiencies, EnergyScale scale, double energy)
 {
@@ -63,18 +66,25 @@ struct ReconstructedNode
     int bin;
 };
 
-std::vector<ReconstructedNode> reconstructed_nodes(ExperimentDefinition const& experiment, int refinement)
+/// \p lowest_recoil is that of the lowest shell.
+std::vector<ReconstructedNode> reconstructed_nodes(ExperimentDefinition const& experiment, double lowest_recoil, int refinement)
 {
     auto const& rule = gauss_legendre(panel_nodes * refinement);
     double const threshold_width = efficiency_width(experiment.efficiencies, EnergyScale::reconstructed);
+    // Width of the kernels at E' = 0: where it belongs to the recoil, the narrowest there is.
+    bool const width_is_true = experiment.resolution.width_of == EnergyScale::true_recoil;
+    double const sigma_at_zero = experiment.resolution(width_is_true ? lowest_recoil : 0.0);
+    double const start = sigma_at_zero > 0.0 ? 0.0 : lowest_reconstructed;
+    double const shortest = first_panel_per_sigma * sigma_at_zero;
     auto const width = [&](double energy) {
+        double const sigma = experiment.resolution(width_is_true ? std::max(energy, lowest_recoil) : energy);
         return std::min(
-            {panel_per_sigma * experiment.resolution(energy), panel_per_sigma * threshold_width, panel_per_energy * energy});
+            {panel_per_sigma * sigma, panel_per_sigma * threshold_width, std::max(panel_per_energy * energy, shortest)});
     };
     std::vector<ReconstructedNode> nodes;
     for (std::size_t bin = 0; bin < experiment.bins(); ++bin)
     {
-        double const lo = std::max({experiment.edges[bin], experiment.cut_min, lowest_reconstructed});
+        double const lo = std::max({experiment.edges[bin], experiment.cut_min, start});
         double const hi = std::min(experiment.edges[bin + 1], experiment.cut_max);
         if (!(lo < hi))
             continue;
@@ -141,7 +151,8 @@ PreparedExperiment::PreparedExperiment(ExperimentDefinition definition, Inputs c
 void PreparedExperiment::build_response(Inputs const& inputs, SolarMoments const& moments, int refinement)
 {
     auto const& experiment = definition_;
-    auto const reconstructed = reconstructed_nodes(experiment, refinement);
+    double const lowest = inputs.shells.binding_energy.front();
+    auto const reconstructed = reconstructed_nodes(experiment, lowest, refinement);
 
     std::vector<double> breaks = moments.kinks();
     breaks.insert(breaks.end(), inputs.shells.binding_energy.begin(), inputs.shells.binding_energy.end());
@@ -152,7 +163,6 @@ void PreparedExperiment::build_response(Inputs const& inputs, SolarMoments const
         return std::min(
             {panel_per_sigma * experiment.resolution(recoil), panel_per_sigma * threshold_width, panel_per_energy * recoil});
     };
-    double const lowest = inputs.shells.binding_energy.front();
     double const highest = largest_recoil(experiment.resolution, std::min(experiment.edges.back(), experiment.cut_max),
                                           moments.kinks().back());
     auto const ends = panel_ends(lowest, highest, breaks, width);

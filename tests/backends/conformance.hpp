@@ -60,6 +60,8 @@ protected:
                 EXPECT_LT(deviation, GetParam().tolerance)
                     << "point " << i << " of problem " << p << ": " << results.chi2[slot] << " against " << expected.chi2;
                 EXPECT_EQ(n_pulls, expected.pulls.size());
+                EXPECT_TRUE(std::isfinite(results.chi2[slot]));
+                EXPECT_EQ(expected.status, PointStatus::ok);
                 deviations_.push_back(deviation);
             }
         }
@@ -199,6 +201,71 @@ TEST_P(Conformance, AgreesWithTheReferenceOnExperimentsOfOtherKinds)
         SCOPED_TRACE(experiments.front());
         compare_with_reference(std::make_shared<Prepared const>(data.inputs(experiments)), problems,
                                GetParam().reference_points / 4);
+    }
+    report_deviations();
+}
+
+TEST_P(Conformance, AgreesWithTheReferenceOnRandomExperiments)
+{
+    // Each column of kinds goes through its own cycle: many events, many pulls, narrow and wide ones, one bin and sixty.
+    double const events[] = {1e4, 1e5, 1e6, 1e7};
+    int const pulls[] = {1, 3, 8, 5, 2};
+    double const sigmas[] = {0.01, 0.1, 1.0};
+    int const bins[] = {4, 60, 1, 20, 8, 2, 30};
+    int const toys = 36;
+    int const compared = std::min(toys, GetParam().reference_points / 4);
+    std::mt19937_64 generator(20);
+    RandomProblems problems(5);
+    test::ToyData const data;
+    for (int i = 0; i < toys; ++i)
+    {
+        test::RandomToy toy;
+        toy.name = fmt::format("toy_{}", i);
+        toy.events = events[i % 4];
+        toy.pulls = pulls[i % 5];
+        toy.pull_sigma = sigmas[i % 3];
+        toy.bins = bins[i % 7];
+        std::vector<std::string> experiments{toy.name};
+        switch (i % 6)
+        {
+        case 0:
+            toy.from_zero = true;
+            break;
+        case 1:
+            if (i % 12 == 1)
+                toy.empty = true;
+            else
+                toy.events = toy.pulls = 0;
+            break;
+        case 2:
+            data.add({fmt::format("joined_{}", i), true, bins[(i + 2) % 7], events[(i + 1) % 4], 3, sigmas[(i + 1) % 3]},
+                     generator);
+            experiments.push_back(fmt::format("joined_{}", i));
+            break;
+        default:
+            break;
+        }
+        data.add(toy, generator);
+        // A backend that is compared at fewer points takes every so many.
+        if (i * compared / toys == (i + 1) * compared / toys)
+            continue;
+        SCOPED_TRACE(
+            fmt::format("toy {}: {} bins, {:g} events, {} pulls of {}", i, toy.bins, toy.events, toy.pulls, toy.pull_sigma));
+        compare_with_reference(std::make_shared<Prepared const>(data.inputs(experiments)), problems, 5);
+    }
+    report_deviations();
+}
+
+TEST_P(Conformance, AgreesWithTheReferenceWhereABackgroundIsBelowItsSignal)
+{
+    test::ToyData const data;
+    RandomProblems problems(9);
+    for (double const part : {0.99, 0.9, 0.3})
+    {
+        std::string const name = fmt::format("part_{}", std::lround(100.0 * part));
+        SCOPED_TRACE(name);
+        data.add_with_signal(name, {10.0, 10.0, 20.0, part * 24.6, part * 38.0});
+        compare_with_reference(std::make_shared<Prepared const>(data.inputs({name})), problems, GetParam().reference_points / 4);
     }
     report_deviations();
 }

@@ -19,6 +19,7 @@
 #include "host/backends/reference_numerics.hpp"
 #include "host/backends/reference_response.hpp"
 #include "host/backends/reference_sun.hpp"
+#include "tests/support/toy_experiments.hpp"
 
 namespace nuscan
 {
@@ -730,6 +731,44 @@ TEST(ReferenceMinimum, PoissonMinimumIsStationary)
     }
 }
 
+TEST(ReferenceMinimum, BackgroundBelowTheSignalItContains)
+{
+    // The prediction of the last bin is positive from some scale on only, which signals at low energy put far above their own.
+    test::ToyData const data;
+    for (double const part : {0.99, 0.9, 0.3})
+    {
+        std::string const name = fmt::format("part_{}", std::lround(100.0 * part));
+        data.add_with_signal(name, {10.0, 10.0, 20.0, part * 24.6, part * 38.0});
+        Inputs const inputs = data.inputs({name});
+        auto const& experiment = inputs.experiments[0];
+        ReferenceCalculation const reference(inputs);
+        auto const sm = reference.rates(0, {});
+        for (auto const& setting : {Setting{}, Setting{{"mu_e", 1e-10}}, Setting{{"q_e", 1e-11}}, Setting{{"q_e", 1e-8}},
+                                    Setting{{"g_V", 1e-5}, {"m_V", 1e-3}}, Setting{{"g_S", 1e-2}, {"m_S", 1e-3}}})
+        {
+            auto const result = reference.evaluate(point(setting));
+            ASSERT_EQ(result.status, PointStatus::ok) << part;
+            auto const& rates = result.rates[0];
+            // Half the slope of chi^2 rises with the scale: its root by bisection.
+            double lo = 0.0;
+            for (std::size_t i = 0; i < sm.size(); ++i)
+                lo = std::max(lo, (sm[i] - experiment.backgrounds[0].per_bin[i]) / rates[i]);
+            auto const slope = [&](double scale) {
+                double total = (scale - 1.0) / (0.07 * 0.07);
+                for (std::size_t i = 0; i < sm.size(); ++i)
+                    total += rates[i]
+                             * (1.0 - experiment.counts[i] / (experiment.backgrounds[0].per_bin[i] - sm[i] + scale * rates[i]));
+                return total;
+            };
+            double hi = lo + 10.0;
+            for (int i = 0; i < 200; ++i)
+                (slope(0.5 * (lo + hi)) < 0.0 ? lo : hi) = 0.5 * (lo + hi);
+            // A pull near -1 has lost the digits of a small scale.
+            EXPECT_NEAR(result.pulls[0] + 1.0, lo, 1e-9 * lo + 1e-15) << part;
+        }
+    }
+}
+
 TEST(ReferenceMinimum, FixedPullsAreZero)
 {
     ReferenceCalculation const reference(load({"xenonnt_sr0", "lz_ws2022"}), {.fix_pulls = true});
@@ -763,25 +802,59 @@ TEST(ReferenceMinimum, GarwoodErrors)
     EXPECT_NEAR(reference::garwood_error(10.0), (14.267 - 6.891) / 2.0, 1e-3);
 }
 
-TEST(ReferenceMinimum, PowellFindsACorrelatedMinimumInABoundedDomain)
+/// 1e4 u^2 + v^2 + x1^2 + x0 - ln x0 with u = x0 + x1 + x2 - 3 and v = x1 - x2: strong correlation, and an edge of the domain at
+/// x0 = 0. \p slope_error spoils one derivative.
+reference::ConvexFunction correlated_function(double slope_error = 0.0)
 {
-    // -ln x pushes away from the edge of the domain x > 0; strong correlation makes coordinate steps inefficient.
-    auto function = [](std::vector<double> const& x) {
+    reference::ConvexFunction function;
+    function.value = [](std::vector<double> const& x) {
         if (x[0] <= 0.0)
             return std::numeric_limits<double>::infinity();
         double const u = x[0] + x[1] + x[2] - 3.0;
         double const v = x[1] - x[2];
         return 1e4 * u * u + v * v + x[1] * x[1] + x[0] - std::log(x[0]);
     };
-    // Stationary: 2e4 u = -(1 - 1/x0); 2e4 u + 2v + 2 x1 = 0; 2e4 u - 2v = 0.
+    function.derivatives = [=](std::vector<double> const& x) {
+        double const u = x[0] + x[1] + x[2] - 3.0;
+        double const v = x[1] - x[2];
+        reference::Derivatives at(3);
+        at.gradient = {2e4 * u + 1.0 - 1.0 / x[0], 2e4 * u + 2.0 * v + 2.0 * x[1] + slope_error, 2e4 * u - 2.0 * v};
+        at.hessian = {{2e4 + 1.0 / (x[0] * x[0]), 2e4, 2e4}, {2e4, 2e4 + 4.0, 2e4 - 2.0}, {2e4, 2e4 - 2.0, 2e4 + 2.0}};
+        return at;
+    };
+    return function;
+}
+
+TEST(ReferenceMinimum, ConvexMinimumInABoundedDomain)
+{
+    auto const function = correlated_function();
+    double const inf = std::numeric_limits<double>::infinity();
+    for (double const start : {1e-9, 0.5, 1e6})
+    {
+        std::vector<double> x{start, 5.0, -3.0};
+        auto const minimum = reference::minimise_convex(function, x, {-inf, -inf, -inf});
+        for (double const slope : function.derivatives(x).gradient)
+            EXPECT_NEAR(slope, 0.0, 1e-10) << start;
+        EXPECT_LT(minimum.excess, 1e-20) << start;
+        EXPECT_LT(minimum.gain, minimum_tolerance) << start;
+        EXPECT_EQ(minimum.value, function.value(x)) << start;
+    }
+    // Free, x1 is some 0.7: a bound above that holds it, and the others follow.
     std::vector<double> x{0.5, 5.0, -3.0};
-    double const value = reference::minimise_powell(function, x, {1.0, 1.0, 1.0});
-    double const u = x[0] + x[1] + x[2] - 3.0;
-    double const v = x[1] - x[2];
-    EXPECT_NEAR(2e4 * u + 1.0 - 1.0 / x[0], 0.0, 1e-4);
-    EXPECT_NEAR(2e4 * u + 2.0 * v + 2.0 * x[1], 0.0, 1e-4);
-    EXPECT_NEAR(2e4 * u - 2.0 * v, 0.0, 1e-4);
-    EXPECT_EQ(value, function(x));
+    auto const bounded = reference::minimise_convex(function, x, {-inf, 4.0, -inf});
+    EXPECT_EQ(x[1], 4.0);
+    auto const gradient = function.derivatives(x).gradient;
+    EXPECT_NEAR(gradient[0], 0.0, 1e-10);
+    EXPECT_GT(gradient[1], 0.1);
+    EXPECT_NEAR(gradient[2], 0.0, 1e-10);
+    EXPECT_LT(bounded.gain, minimum_tolerance);
+}
+
+TEST(ReferenceMinimum, WrongDerivativesAreSeenFromTheValues)
+{
+    double const inf = std::numeric_limits<double>::infinity();
+    std::vector<double> x{0.5, 5.0, -3.0};
+    EXPECT_GT(reference::minimise_convex(correlated_function(10.0), x, {-inf, -inf, -inf}).gain, 1e-6);
 }
 
 TEST(ReferenceNumerics, ChebyshevAndCompensatedSum)

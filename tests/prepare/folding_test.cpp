@@ -3,6 +3,8 @@
 #include <boost/math/quadrature/gauss_kronrod.hpp>
 #include <numeric>
 
+#include "host/backends/cpu.hpp"
+#include "host/backends/reference.hpp"
 #include "host/prepare/quadrature.hpp"
 #include "host/prepare/solar_moments.hpp"
 #include "nuscan/detector/response.hpp"
@@ -129,6 +131,36 @@ TEST(Folding, RefinementLeavesRatesAlone)
             for (std::size_t i = 0; i < a.size(); ++i)
                 EXPECT_NEAR(a[i], b[i], tolerance::quadrature * total) << set[e] << " bin " << i;
         }
+    }
+}
+
+TEST(Folding, BinsFromZeroLoseNothing)
+{
+    // The millicharge goes as 1/T^2: most of its recoils are near the lowest shell, and a constant width spreads them to E' = 0.
+    Inputs inputs = prepared({"xenonnt_sr0"})->inputs();
+    auto const set = [](double constant, double sqrt, EnergyScale width_of) {
+        ResolutionDefinition resolution;
+        resolution.constant = constant;
+        resolution.sqrt = sqrt;
+        resolution.width_of = width_of;
+        return resolution;
+    };
+    int const charge = find_parameter("q_e");
+    ParameterValues values;
+    values[charge] = 1e-11;
+    for (auto const& resolution : {set(0.21, 0.0, EnergyScale::reconstructed), set(0.21, 0.3, EnergyScale::reconstructed),
+                                   set(0.01, 0.3, EnergyScale::reconstructed), set(0.21, 0.0, EnergyScale::true_recoil),
+                                   set(0.0, 0.3, EnergyScale::true_recoil)})
+    {
+        auto experiment = ideal_experiment(resolution);
+        experiment.edges.resize(7);
+        experiment.counts.resize(6);
+        inputs.experiments = {experiment};
+        auto const rates = evaluate_point(Prepared(inputs), {{charge, 1e-11}}, false).rates[0];
+        auto const expected = ReferenceCalculation(inputs).rates(0, values);
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            EXPECT_TRUE(is_close(rates[i], expected[i], tolerance::quadrature))
+                << resolution.constant << " " << resolution.sqrt << " bin " << i;
     }
 }
 

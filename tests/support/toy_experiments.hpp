@@ -2,13 +2,16 @@
 /// Experiments that nobody built: what the format allows and no shipped experiment uses.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "host/prepare/prepared.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -22,6 +25,19 @@ struct ToyExperiment
     bool gaussian = false;
     bool width_of_true = false;
     int pulls = 0;
+};
+
+/// What is fixed of an experiment that is otherwise drawn at random.
+struct RandomToy
+{
+    std::string name;
+    bool gaussian = false;
+    int bins = 20;
+    double events = 1e4; ///< of background, per bin; 0 for no background at all
+    int pulls = 1;
+    double pull_sigma = 0.1;
+    bool empty = false;     ///< no bin has any event
+    bool from_zero = false; ///< bins from E' = 0, where the resolution does not vanish
 };
 
 /// A data folder of its own with the shipped Sun and xenon.
@@ -94,6 +110,103 @@ public:
         temp_.write(folder + "shapes.txt", shape_rows);
         temp_.write(folder + "counts.txt", count_rows);
         temp_.write(folder + "efficiency.txt", "# columns: energy [keV], efficiency [1]\n0.5 0\n1.5 0.4\n3 0.8\n8 0.95\n20 0.9\n");
+    }
+
+    /// Writes an experiment up to 5 to 12 keV with data that scatter about its background. Where a bin has many events, half of the
+    /// experiments have so much exposure that the signal is seen too.
+    void add(RandomToy const& toy, std::mt19937_64& generator) const
+    {
+        auto const uniform = [&](double lo, double hi) { return std::uniform_real_distribution<double>(lo, hi)(generator); };
+        double const toy_exposure = uniform(0.0, 1.0) < 0.5 ? 3.0 : std::max(3.0, 0.01 * toy.events * toy.bins);
+        double const bottom = toy.from_zero ? 0.0 : uniform(0.5, 1.5);
+        std::vector<double> edges{bottom};
+        for (int i = 0; i < toy.bins; ++i)
+            edges.push_back(edges.back() + uniform(0.3, 1.7));
+        double const stretch = uniform(4.0, 10.0) / (edges.back() - bottom);
+        for (double& edge : edges)
+            edge = bottom + stretch * (edge - bottom);
+
+        std::string text = fmt::format(
+            "schema = 1\nname = \"{0}\"\ntitle = \"Toy\"\nreference = \"none\"\ndata_set = \"{0}\"\nstatistic = \"{1}\"\n"
+            "rate_unit = \"{2}\"\nexposure_t_yr = {3}\n[data]\ncounts = \"counts.txt\"\n{4}[bins]\nedges_keV = [{5}]\n"
+            "[resolution]\nwidth_of = \"{6}\"\nsqrt = {7}\nlinear = {8}\nconstant = {9}\n[signal]\npull = \"beta\"\nsigma = 0.07\n",
+            toy.name, toy.gaussian ? "gaussian" : "poisson", toy.gaussian ? "1/(t yr)" : "events", toy_exposure,
+            toy.gaussian ? "error = \"garwood\"\n" : "", fmt::join(edges, ", "),
+            toy.from_zero || uniform(0.0, 1.0) < 0.5 ? "reconstructed" : "true", uniform(0.2, 0.4), uniform(0.0, 0.02),
+            toy.from_zero ? uniform(0.05, 0.3) : uniform(0.0, 0.05));
+
+        // One background per pull and one without; some bins take no part in some of them.
+        auto const n = static_cast<std::size_t>(toy.bins);
+        std::vector<double> expected(n, toy.events > 0.0 ? 0.0 : 4.0);
+        std::vector<std::string> shapes(n);
+        std::string columns;
+        double const unit = toy.gaussian ? 1.0 / toy_exposure : 1.0;
+        for (int b = 0; toy.events > 0.0 && b <= toy.pulls; ++b)
+        {
+            std::vector<double> shape;
+            double total = 0.0;
+            for (std::size_t i = 0; i < n; ++i)
+            {
+                shape.push_back(b < toy.pulls && i > 0 && uniform(0.0, 1.0) < 0.3 ? 0.0 : uniform(0.1, 1.0));
+                total += shape.back();
+            }
+            double const norm = toy.events * toy.bins / (toy.pulls + 1);
+            for (std::size_t i = 0; i < n; ++i)
+            {
+                expected[i] += norm * shape[i] / total;
+                shapes[i] += fmt::format(" {}", shape[i]);
+            }
+            std::string const pull = fmt::format("pull_{}", b);
+            if (b < toy.pulls)
+                text += fmt::format("[[pull]]\nname = \"{}\"\nsigma = {}\n", pull, toy.pull_sigma);
+            text += fmt::format(
+                "[[background]]\nname = \"part_{0}\"\ntable = \"shapes.txt\"\ncolumn = \"part_{0}\"\nnorm = {1}\n{2}", b,
+                norm * unit, b < toy.pulls ? "pull = \"" + pull + "\"\n" : "");
+            columns += fmt::format(", part_{} [1]", b);
+        }
+
+        std::string shape_rows = "# columns: lower [keV], upper [keV]" + columns + "\n";
+        std::string count_rows = "# columns: lower [keV], upper [keV], counts [1]\n";
+        for (std::size_t i = 0; i < n; ++i)
+        {
+            double const scatter = std::normal_distribution<double>()(generator);
+            double const counts = toy.empty ? 0.0 : std::max(0.0, std::round(expected[i] + scatter * std::sqrt(expected[i])));
+            shape_rows += fmt::format("{} {}{}\n", edges[i], edges[i + 1], shapes[i]);
+            count_rows += fmt::format("{} {} {}\n", edges[i], edges[i + 1], counts);
+        }
+        std::string const folder = "experiments/" + toy.name + "/";
+        temp_.write(folder + "experiment.toml", text);
+        if (!columns.empty())
+            temp_.write(folder + "shapes.txt", shape_rows);
+        temp_.write(folder + "counts.txt", count_rows);
+    }
+
+    /// Writes an experiment whose one background, \p background per bin from 1 keV on, contains the SM signal.
+    void add_with_signal(std::string const& name, std::vector<double> const& background) const
+    {
+        std::vector<double> edges{1.0};
+        std::string shape_rows = "# columns: lower [keV], upper [keV], all [1]\n";
+        std::string count_rows = "# columns: lower [keV], upper [keV], counts [1]\n";
+        double norm = 0.0;
+        for (double const content : background)
+        {
+            edges.push_back(2.0 * edges.back());
+            std::string const row = fmt::format("{} {} ", edges[edges.size() - 2], edges.back());
+            shape_rows += fmt::format("{}{}\n", row, content);
+            count_rows += fmt::format("{}{}\n", row, std::round(content));
+            norm += content;
+        }
+        std::string const folder = "experiments/" + name + "/";
+        temp_.write(
+            folder + "experiment.toml",
+            fmt::format("schema = 1\nname = \"{0}\"\ntitle = \"Toy\"\nreference = \"none\"\ndata_set = \"{0}\"\n"
+                        "statistic = \"poisson\"\nrate_unit = \"events\"\nexposure_t_yr = 1\n[data]\ncounts = \"counts.txt\"\n"
+                        "[bins]\nedges_keV = [{1}]\n[resolution]\nwidth_of = \"reconstructed\"\nsqrt = 0.3\n[signal]\n"
+                        "pull = \"beta\"\nsigma = 0.07\n[[background]]\nname = \"all\"\ntable = \"shapes.txt\"\n"
+                        "column = \"all\"\nnorm = {2}\ncontains_sm_signal = true\n",
+                        name, fmt::join(edges, ", "), norm));
+        temp_.write(folder + "shapes.txt", shape_rows);
+        temp_.write(folder + "counts.txt", count_rows);
     }
 
     /// \p experiments as a fit takes them.

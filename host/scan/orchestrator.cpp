@@ -25,17 +25,17 @@ namespace
 {
 
 /// Points per chunk: some tens of milliseconds of work, so that an interruption loses little and progress moves.
-constexpr std::int64_t factored_chunk = 1 << 16;
+constexpr std::int64_t factored_chunk = 1 << 18;
 constexpr std::int64_t direct_chunk = 1 << 12;
 constexpr std::int64_t reference_chunk = 1 << 6;
 
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
-constexpr double factored_poisson_cost = 1.5e-6;
-constexpr double factored_gaussian_cost = 3e-7;
+constexpr double factored_poisson_cost = 4e-7;
+constexpr double factored_gaussian_cost = 3e-8;
 constexpr double direct_cost = 3e-5;
 constexpr double reference_cost = 2e-2;
 /// Folding the templates of one mass combination, per experiment [s].
-constexpr double template_cost = 5e-4;
+constexpr double template_cost = 1.5e-4;
 
 std::string utc_now()
 {

@@ -28,11 +28,19 @@ struct BackendCase
     bool slow = false;
     /// Bound against the reference.
     double tolerance = tolerance::discretisation;
+    /// Called before each test, if anything is to be done; may skip it or fail it.
+    std::function<void()> before = nullptr;
 };
 
 class Conformance : public ::testing::TestWithParam<BackendCase>
 {
 protected:
+    void SetUp() override
+    {
+        if (GetParam().before)
+            GetParam().before();
+    }
+
     static std::shared_ptr<Problem const> vector_grid(std::vector<std::string> const& experiments, std::int64_t n_mass,
                                                       std::int64_t n_coupling)
     {

@@ -3,6 +3,7 @@
 /// cancelling amplitudes.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <string>
@@ -38,10 +39,10 @@ class RandomProblems
 public:
     explicit RandomProblems(unsigned seed) : generator_(seed) {}
 
-    /// A list of \p n points in up to four random parameters, others fixed.
-    std::shared_ptr<Problem const> next(std::shared_ptr<Prepared const> const& prepared, int n)
+    /// A list of \p n points in up to four random parameters, others fixed; with a coupling of \p interaction unless that is -1.
+    std::shared_ptr<Problem const> next(std::shared_ptr<Prepared const> const& prepared, int n, int interaction = -1)
     {
-        std::vector<int> couplings = random_couplings();
+        std::vector<int> couplings = random_couplings(interaction);
         std::vector<int> scanned;
         FixedParameters fixed;
         std::vector<std::vector<double>> columns;
@@ -72,6 +73,41 @@ public:
             fixed.erase(scanned.front());
         }
         return std::make_shared<Problem const>(prepared, scanned, columns, fixed);
+    }
+
+    /// A grid of \p n points or somewhat more: a coupling of \p interaction, its mass if it has one, another coupling or none, in any
+    /// order; others fixed.
+    std::shared_ptr<Problem const> grid(std::shared_ptr<Prepared const> const& prepared, int n, int interaction)
+    {
+        std::vector<int> const couplings = random_couplings(interaction);
+        std::vector<Axis> axes;
+        FixedParameters fixed;
+        std::int64_t others = 1;
+        auto const scan = [&](Axis const& axis) {
+            others *= axis.n;
+            axes.push_back(axis);
+        };
+        for (std::size_t c = 1; c < couplings.size(); ++c)
+            if (c == 1 && pick(2) == 0)
+                scan(random_axis(couplings[c], 2 + pick(3)));
+            else
+                fixed[couplings[c]] = random_value(couplings[c]);
+        for (std::size_t c = 0; c < couplings.size(); ++c)
+        {
+            int const mass = mass_parameter(parameter_catalogue[static_cast<std::size_t>(couplings[c])].interaction);
+            if (mass < 0)
+                continue;
+            if (c == 0 && pick(4) != 0)
+            {
+                double const first = uniform(-6.0, 3.0);
+                scan({mass, std::pow(10.0, first), std::pow(10.0, uniform(first + 0.1, 4.0)), 2 + pick(3), AxisScale::log});
+            }
+            else
+                fixed[mass] = random_mass();
+        }
+        scan(random_axis(couplings.front(), std::max<std::int64_t>(2, (n + others - 1) / others)));
+        std::shuffle(axes.begin(), axes.end(), generator_);
+        return std::make_shared<Problem const>(prepared, axes, fixed);
     }
 
     /// Points where the charge radii of all flavours cancel a heavy vector, to a part in 10^2 to 10^8.
@@ -109,8 +145,9 @@ private:
         return column;
     }
 
-    /// One to five couplings that go together: at most one description of the magnetic moment.
-    std::vector<int> random_couplings()
+    /// One to five couplings that go together: at most one description of the magnetic moment. The first is one of \p interaction
+    /// unless that is -1.
+    std::vector<int> random_couplings(int interaction)
     {
         auto const moment = static_cast<ParameterGroup>(1 + pick(3));
         std::vector<int> allowed;
@@ -121,6 +158,10 @@ private:
                 allowed.push_back(p);
         }
         std::shuffle(allowed.begin(), allowed.end(), generator_);
+        if (interaction >= 0)
+            std::iter_swap(allowed.begin(), std::find_if(allowed.begin(), allowed.end(), [&](int p) {
+                               return parameter_catalogue[static_cast<std::size_t>(p)].interaction == interaction;
+                           }));
         allowed.resize(static_cast<std::size_t>(1 + pick(5)));
         return allowed;
     }
@@ -134,6 +175,16 @@ private:
         double const exponent = pick(2) == 0 ? uniform(-1.0, 1.0) : uniform(-3.0, top);
         double const size = natural_size(info.name) * std::pow(10.0, exponent);
         return info.bound == ParameterBound::none && pick(2) == 0 ? -size : size;
+    }
+
+    /// Values of a coupling from below to above its natural size, of both signs where it has one.
+    Axis random_axis(int parameter, std::int64_t n)
+    {
+        auto const& info = parameter_info(parameter);
+        double const top = natural_size(info.name) * std::pow(10.0, uniform(0.0, 3.0));
+        if (info.bound == ParameterBound::none && pick(2) == 0)
+            return {parameter, -top * uniform(0.1, 1.0), top, n, AxisScale::linear};
+        return {parameter, top * std::pow(10.0, uniform(-6.0, -1.0)), top, n, AxisScale::log};
     }
 
     double random_mass() { return std::pow(10.0, uniform(-6.0, 4.0)); }

@@ -1,168 +1,22 @@
 // The CUDA backend in the emulator: its real kernels, compiled to PTX, on the CPU.
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <memory>
 
 #include "emulator.hpp"
-#include "host/backends/backend.hpp"
+#include "cuda_conformance.hpp"
 #include "host/support/error.hpp"
 #include "kernels/point_kernels.hpp"
-#include "tests/backends/conformance.hpp"
 
 namespace nuscan
 {
 namespace
 {
 
-BackendCase cuda_case(std::string const& name, Route route, int reference_points)
-{
-    return {name, [=](std::shared_ptr<Problem const> problem) { return make_cuda_backend(std::move(problem), route, -1); },
-            reference_points, route == Route::direct};
-}
-
 INSTANTIATE_TEST_SUITE_P(Cuda, Conformance,
-                         ::testing::Values(cuda_case("factored", Route::factored, 40), cuda_case("direct", Route::direct, 20)),
+                         ::testing::Values(cuda_case("factored", Route::factored, 40, false),
+                                           cuda_case("direct", Route::direct, 20, true)),
                          [](auto const& backend) { return backend.param.name; });
-
-/// Each test on a machine of its own; at the end nothing is held and nothing went wrong.
-class CudaBackendTest : public ::testing::Test
-{
-protected:
-    void SetUp() override { emulator::restart(); }
-    void TearDown() override
-    {
-        auto const held = emulator::resources();
-        EXPECT_EQ(held.device_bytes, 0u);
-        EXPECT_EQ(held.pinned_bytes, 0u);
-        EXPECT_EQ(held.streams, 0u);
-        EXPECT_EQ(held.events, 0u);
-        EXPECT_TRUE(emulator::faults().empty());
-        emulator::configure({});
-        emulator::restart();
-    }
-
-    static Results on_cuda(std::shared_ptr<Problem const> const& problem, Route route, IndexRange range)
-    {
-        return evaluate(*make_cuda_backend(problem, route, -1), *problem, range);
-    }
-    static Results on_cuda(std::shared_ptr<Problem const> const& problem, Route route)
-    {
-        return on_cuda(problem, route, {0, problem->size()});
-    }
-    static Results on_cpu(std::shared_ptr<Problem const> const& problem, Route route)
-    {
-        return evaluate(*make_cpu_backend(problem, route, 2), *problem, {0, problem->size()});
-    }
-};
-
-struct Comparison
-{
-    std::size_t points = 0;
-    std::size_t direct = 0;
-    double worst = 0.0;
-
-    void add(Results const& cuda, Results const& cpu)
-    {
-        ASSERT_EQ(cuda.chi2.size(), cpu.chi2.size());
-        for (std::size_t i = 0; i < cuda.chi2.size(); ++i)
-        {
-            ++points;
-            direct += cpu.status[i] == static_cast<std::uint8_t>(PointStatus::ok_direct);
-            EXPECT_EQ(cuda.status[i], cpu.status[i]);
-            double const deviation = check_deviation(cuda.chi2[i], cpu.chi2[i]);
-            worst = std::max(worst, deviation);
-            EXPECT_LT(deviation, tolerance::implementation) << cuda.chi2[i] << " against " << cpu.chi2[i];
-        }
-    }
-};
-
-TEST_F(CudaBackendTest, FactoredAgreesWithTheCpuForAllModels)
-{
-    RandomProblems problems(101);
-    Comparison comparison;
-    for (std::string const experiment : {"xenonnt_sr0", "lz_ws2022", "lz_ws2022_arxiv2208"})
-        for (int p = 0; p < 40; ++p)
-        {
-            auto const problem = problems.next(prepared({experiment}), 40);
-            comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
-        }
-    EXPECT_GE(comparison.points, 4800u);
-    std::printf("factored: %zu points, worst %.1e of 1 + chi2\n", comparison.points, comparison.worst);
-}
-
-TEST_F(CudaBackendTest, DirectAgreesWithTheCpuForAllModels)
-{
-    RandomProblems problems(102);
-    Comparison comparison;
-    for (std::string const experiment : {"xenonnt_sr0", "lz_ws2022", "lz_ws2022_arxiv2208"})
-        for (int p = 0; p < 20; ++p)
-        {
-            auto const problem = problems.next(prepared({experiment}), 40);
-            comparison.add(on_cuda(problem, Route::direct), on_cpu(problem, Route::direct));
-        }
-    EXPECT_GE(comparison.points, 2400u);
-    std::printf("direct: %zu points, worst %.1e of 1 + chi2\n", comparison.points, comparison.worst);
-}
-
-TEST_F(CudaBackendTest, CancellingAmplitudesAndJointFits)
-{
-    RandomProblems problems(103);
-    Comparison comparison;
-    for (auto const& experiments : all_experiment_sets)
-        for (int p = 0; p < 4; ++p)
-        {
-            auto const problem = problems.cancelling(prepared(experiments), 12);
-            comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
-        }
-    for (int p = 0; p < 4; ++p)
-    {
-        auto const problem = problems.next(prepared({"xenonnt_sr0", "lz_ws2022"}), 40);
-        comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
-    }
-    EXPECT_GT(comparison.direct, 10u);
-    std::printf("cancelling and joint: %zu points, %zu by the direct route, worst %.1e of 1 + chi2\n", comparison.points,
-                comparison.direct, comparison.worst);
-}
-
-/// A grid whose mass runs first, in the middle or last; several blocks per mass.
-std::shared_ptr<Problem const> mass_grid(int place, std::int64_t n_mass, std::int64_t n_first, std::int64_t n_second)
-{
-    std::vector<Axis> axes{make_axis("g_V", 1e-8, 1e-5, n_first, AxisScale::log), make_axis("r2_e", -1e-31, 1e-31, n_second)};
-    axes.insert(axes.begin() + place, make_axis("m_V", 1e-4, 1e2, n_mass, AxisScale::log));
-    return std::make_shared<Problem const>(prepared({"xenonnt_sr0"}), axes, FixedParameters{});
-}
-
-TEST_F(CudaBackendTest, AnyOrderOfAxes)
-{
-    Comparison comparison;
-    for (int const place : {0, 1, 2})
-        for (std::int64_t const n : {3, 150})
-        {
-            auto const problem = mass_grid(place, 3, n, 2);
-            comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
-        }
-}
-
-TEST_F(CudaBackendTest, PartsOfAGridAreThoseOfTheWhole)
-{
-    for (int const place : {0, 1, 2})
-    {
-        auto const problem = mass_grid(place, 5, 40, 3);
-        auto const whole = on_cuda(problem, Route::factored);
-        auto const backend = make_cuda_backend(problem, Route::factored, -1);
-        for (std::int64_t begin = 0; begin < problem->size(); begin += 113)
-        {
-            IndexRange const range{begin, std::min<std::int64_t>(begin + 113, problem->size())};
-            auto const part = evaluate(*backend, *problem, range);
-            for (std::size_t i = 0; i < part.chi2.size(); ++i)
-            {
-                EXPECT_EQ(part.chi2[i], whole.chi2[i + static_cast<std::size_t>(begin)]);
-                EXPECT_EQ(part.status[i], whole.status[i + static_cast<std::size_t>(begin)]);
-            }
-        }
-    }
-}
 
 TEST_F(CudaBackendTest, OrderOfBlocksNeverChangesABit)
 {
@@ -244,6 +98,7 @@ TEST_F(CudaBackendTest, ManyMassesAreWorkedOffInParts)
     emulator::restart({emulator::Driver::present, {device}});
     Comparison comparison;
     comparison.add(on_cuda(problem, Route::factored), cpu);
+    comparison.finish("many masses");
 }
 
 TEST_F(CudaBackendTest, AFailedCallIsAnErrorWithItsName)

@@ -84,7 +84,7 @@ __device__ __forceinline__ void evaluate_point(ProblemView const& problem, Count
         if (!rates.accurate())
         {
             // Written in full: the host copies what is here before it has the point done again.
-            result.finite = false;
+            result.finite = result.converged = false;
             write(result, PointStatus::ok, fit.n_pulls, slot, outputs);
             outputs.status[slot] = wants_direct_route;
             return;

@@ -38,6 +38,8 @@ using Arguments = std::vector<std::string>;
 
 struct RunOptions
 {
+    /// What is run.
+    std::string program = NUSCAN_BINARY;
     /// Variables to set, or to remove where there is no value. NUSCAN_DATA_DIR is the source tree's data unless given here.
     std::map<std::string, std::optional<std::string>> environment;
     /// Working directory; empty for that of the test.
@@ -83,7 +85,7 @@ public:
         , deadline_{std::chrono::steady_clock::now() + options_.timeout}
     {
         // All memory is taken before the fork: the child only makes system calls.
-        std::vector<std::string> words{NUSCAN_BINARY};
+        std::vector<std::string> words{options_.program};
         words.insert(words.end(), arguments.begin(), arguments.end());
         for (auto const& word : words)
             result_.command += (result_.command.empty() ? "" : " ") + word;

@@ -1,0 +1,84 @@
+// The whole program on emulated devices: scans with --device cuda, as a user would run them.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "host/io/surface_file.hpp"
+#include "host/scan/self_check.hpp"
+#include "tests/support/run_program.hpp"
+#include "tests/support/temp_dir.hpp"
+#include "tests/support/tolerance.hpp"
+
+namespace nuscan
+{
+namespace
+{
+
+class CudaProgram : public ::testing::Test
+{
+protected:
+    CudaProgram()
+    {
+        std::ofstream(folder_.path() / "grid.toml") << "[scan]\ntitle = \"test\"\nexperiments = [\"lz_ws2022\", \"xenonnt_sr0\"]\n"
+                                                       "[axes]\nm_V = { min = 1e-3, max = 1.0, n = 6, scale = \"log\" }\n"
+                                                       "g_V = { min = 1e-8, max = 1e-5, n = 200, scale = \"log\" }\n"
+                                                       "[output]\npulls = true\n";
+    }
+
+    test::RunOptions emulated(std::string const& devices = "1") const
+    {
+        test::RunOptions options;
+        options.program = NUSCAN_EMULATED_BINARY;
+        options.folder = folder_.path();
+        options.environment["NUSCAN_EMULATOR_DEVICES"] = devices;
+        return options;
+    }
+
+    static std::vector<double> chi2(std::filesystem::path const& file)
+    {
+        SurfaceReader const surface(file);
+        return surface.chi2({0, 1200});
+    }
+
+    test::TempDir folder_;
+};
+
+TEST_F(CudaProgram, ScansAsTheCpuDoes)
+{
+    auto const cuda = test::run_nuscan({"scan", "grid.toml", "-o", "cuda.h5", "--device", "cuda"}, emulated());
+    ASSERT_EQ(cuda.exit_code, 0) << cuda;
+    auto const cpu = test::run_nuscan({"scan", "grid.toml", "-o", "cpu.h5", "--device", "cpu"}, emulated());
+    ASSERT_EQ(cpu.exit_code, 0) << cpu;
+    auto const a = chi2(folder_.path() / "cuda.h5");
+    auto const b = chi2(folder_.path() / "cpu.h5");
+    ASSERT_EQ(a.size(), b.size());
+    for (std::size_t i = 0; i < a.size(); ++i)
+        EXPECT_LT(check_deviation(a[i], b[i]), tolerance::implementation);
+    SurfaceReader const surface(folder_.path() / "cuda.h5");
+    EXPECT_EQ(surface.meta().backend, "cuda");
+    EXPECT_EQ(surface.best_fit().parameters, SurfaceReader(folder_.path() / "cpu.h5").best_fit().parameters);
+    auto const validated = test::run_nuscan({"validate", "cuda.h5", "--points", "10"}, emulated());
+    EXPECT_EQ(validated.exit_code, 0) << validated;
+}
+
+TEST_F(CudaProgram, DevicesAndChunksDoNotShow)
+{
+    ASSERT_EQ(test::run_nuscan({"scan", "grid.toml", "-o", "one.h5", "--device", "cuda"}, emulated()).exit_code, 0);
+    auto const several = test::run_nuscan({"scan", "grid.toml", "-o", "three.h5", "--device", "cuda", "--chunk", "77"},
+                                          emulated("3"));
+    ASSERT_EQ(several.exit_code, 0) << several;
+    EXPECT_EQ(chi2(folder_.path() / "one.h5"), chi2(folder_.path() / "three.h5"));
+}
+
+TEST_F(CudaProgram, AutoTakesADeviceAndListShowsAll)
+{
+    auto const scan = test::run_nuscan({"scan", "grid.toml", "-o", "auto.h5"}, emulated());
+    EXPECT_EQ(scan.exit_code, 0) << scan;
+    EXPECT_NE(scan.err.find("cuda:0"), std::string::npos) << scan;
+    auto const list = test::run_nuscan({"list", "devices"}, emulated("2"));
+    EXPECT_NE(list.out.find("cuda:1"), std::string::npos) << list;
+    EXPECT_EQ(test::run_nuscan({"scan", "grid.toml", "-o", "no.h5", "--device", "cuda:2"}, emulated("2")).exit_code, 2);
+}
+
+} // namespace
+} // namespace nuscan

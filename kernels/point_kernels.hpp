@@ -11,9 +11,6 @@
 namespace nuscan::cuda
 {
 
-/// Status that marks a point whose terms cancel too far for the factored route.
-inline constexpr std::uint8_t wants_direct_route = 255;
-
 /// Points of a launch, and where their results go: arrays over the points of the range, in order.
 struct DeviceOutputs
 {

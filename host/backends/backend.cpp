@@ -137,4 +137,46 @@ std::unique_ptr<Backend> make_backend(Device const& device, std::shared_ptr<Prob
     return make_cpu_backend(std::move(problem), route, threads);
 }
 
+PointEvaluation evaluate_point_on(Device const& device, std::shared_ptr<Prepared const> const& prepared,
+                                  FixedParameters const& fixed, Route route, bool fix_pulls)
+{
+    if (device.kind == DeviceKind::cpu)
+        return evaluate_point(*prepared, fixed, fix_pulls);
+
+    if (device.kind == DeviceKind::reference)
+    {
+        ReferenceCalculation const reference(prepared->inputs(), {fix_pulls});
+        auto const result = reference.evaluate(parameter_values(fixed));
+        PointEvaluation evaluation;
+        evaluation.fit.chi2 = result.chi2;
+        evaluation.fit.status = result.status;
+        evaluation.fit.signal_scale = result.pulls.empty() ? NAN : 1.0 + result.pulls.front();
+        evaluation.pulls = result.pulls;
+        evaluation.rates = result.rates;
+        evaluation.chi2_bins = result.chi2_bins;
+        return evaluation;
+    }
+
+    auto const problem = std::make_shared<Problem const>(prepared, std::vector<Axis>{}, fixed, fix_pulls);
+    double chi2 = NAN;
+    std::uint8_t status = 0;
+    std::vector<double> all_rates(rate_count(prepared->inputs()));
+    PointOutputs outputs;
+    outputs.chi2 = &chi2;
+    outputs.status = &status;
+    outputs.rates = all_rates.data();
+    make_backend(device, problem, route, 0)->evaluate({0, 1}, outputs);
+    std::vector<std::vector<double>> rates;
+    auto next = all_rates.begin();
+    for (auto const& experiment : prepared->experiments())
+    {
+        rates.emplace_back(next, next + experiment.response().n_bins);
+        next += experiment.response().n_bins;
+    }
+    PointEvaluation evaluation = evaluate_rates(*prepared, std::move(rates), fix_pulls);
+    evaluation.fit.chi2 = chi2;
+    evaluation.fit.status = static_cast<PointStatus>(status);
+    return evaluation;
+}
+
 } // namespace nuscan

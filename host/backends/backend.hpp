@@ -43,6 +43,11 @@ int resolve_threads(int threads);
 /// Builds the backend of a device.
 std::unique_ptr<Backend> make_backend(Device const& device, std::shared_ptr<Problem const> problem, Route route, int threads);
 
+/// One point in full on any device. From a CUDA device come the rates, the status and chi^2; the rest of the fit is repeated on the
+/// host. Throws as make_backend does.
+PointEvaluation evaluate_point_on(Device const& device, std::shared_ptr<Prepared const> const& prepared,
+                                  FixedParameters const& fixed, Route route, bool fix_pulls);
+
 /// A CUDA device for people.
 struct CudaDevice
 {

@@ -280,34 +280,44 @@ std::unique_ptr<Backend> make_cpu_backend(std::shared_ptr<Problem const> problem
 
 PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, bool fix_pulls)
 {
-    FitData const data = prepared.fit(fix_pulls);
-    FitView const fit = data.view();
-    std::vector<double> rates(static_cast<std::size_t>(fit.n_slots));
     ModelPoint const point = model_point(parameter_values(fixed), prepared.inputs().oscillation);
-    double* next = rates.data();
+    std::vector<std::vector<double>> rates;
     for (auto const& experiment : prepared.experiments())
     {
         auto const response = experiment.response();
-        direct_rates(response, point, prepared.inputs().constants, next);
-        next += response.stride;
+        rates.emplace_back(static_cast<std::size_t>(response.stride));
+        direct_rates(response, point, prepared.inputs().constants, rates.back().data());
+        rates.back().resize(static_cast<std::size_t>(response.n_bins));
+    }
+    return evaluate_rates(prepared, std::move(rates), fix_pulls);
+}
+
+PointEvaluation evaluate_rates(Prepared const& prepared, std::vector<std::vector<double>> rates, bool fix_pulls)
+{
+    FitData const data = prepared.fit(fix_pulls);
+    FitView const fit = data.view();
+    std::vector<double> slots(static_cast<std::size_t>(fit.n_slots));
+    double* next = slots.data();
+    for (std::size_t e = 0; e < rates.size(); ++e)
+    {
+        std::copy(rates[e].begin(), rates[e].end(), next);
+        next += prepared.experiments()[e].response().stride;
     }
     PointEvaluation evaluation;
-    evaluation.fit = profile_chi2(fit, rates.data());
+    evaluation.fit = profile_chi2(fit, slots.data());
     evaluation.pulls.push_back(evaluation.fit.signal_scale - 1.0);
     evaluation.pulls.insert(evaluation.pulls.end(), evaluation.fit.pulls, evaluation.fit.pulls + fit.n_pulls);
-    double const* own_rates = rates.data();
     double const* own_pulls = evaluation.fit.pulls;
-    for (auto const& experiment : prepared.experiments())
+    for (std::size_t e = 0; e < rates.size(); ++e)
     {
-        LikelihoodView const likelihood = experiment.likelihood();
+        LikelihoodView const likelihood = prepared.experiments()[e].likelihood();
         std::vector<double> bins(static_cast<std::size_t>(likelihood.n_bins), NAN);
         if (evaluation.fit.status == PointStatus::ok)
-            chi2_per_bin(likelihood, own_rates, evaluation.fit.signal_scale, own_pulls, bins.data());
-        evaluation.rates.emplace_back(own_rates, own_rates + likelihood.n_bins);
+            chi2_per_bin(likelihood, rates[e].data(), evaluation.fit.signal_scale, own_pulls, bins.data());
         evaluation.chi2_bins.push_back(std::move(bins));
-        own_rates += likelihood.stride;
         own_pulls += likelihood.n_pulls;
     }
+    evaluation.rates = std::move(rates);
     return evaluation;
 }
 

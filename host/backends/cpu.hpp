@@ -25,6 +25,10 @@ struct PointEvaluation
 /// The direct and the factored route coincide for a single point: the only monomial is the constant.
 PointEvaluation evaluate_point(Prepared const& prepared, FixedParameters const& fixed, bool fix_pulls);
 
+/// The fit of given rates.
+/// \param rates  [experiment][bin] signal before pulls, in the rate unit of the experiment
+PointEvaluation evaluate_rates(Prepared const& prepared, std::vector<std::vector<double>> rates, bool fix_pulls);
+
 /// chi^2 along one parameter at fixed others, with the templates folded once. Thread-safe.
 class Chi2Line
 {

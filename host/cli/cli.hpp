@@ -54,6 +54,8 @@ struct CommonOptions
     /// Threads asked for, 0 for all cores. Throws InputError on fewer than one.
     int thread_count() const;
     Device chosen_device() const;
+    /// The same for commands on single points, where `auto` means the CPU: it is done before a CUDA device has started.
+    Device device_for_points() const;
 };
 
 /// State of one invocation.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/backends/reference.hpp"
 #include "host/cli/cli.hpp"
 #include "host/scan/limits.hpp"
 #include "host/support/error.hpp"
@@ -68,29 +67,14 @@ void warn_of_negative_predictions(PointEvaluation const& point)
 }
 
 /// A point on the device asked for.
-PointEvaluation evaluate_on(Prepared const& prepared, FixedParameters const& fixed, CommonOptions const& options, bool fix_pulls)
+PointEvaluation evaluate_on(std::shared_ptr<Prepared const> const& prepared, FixedParameters const& fixed,
+                            CommonOptions const& options, bool fix_pulls)
 {
     std::vector<int> given;
     for (auto const& [parameter, value] : fixed)
         given.push_back(parameter);
-    check_parameter_set(given, prepared.inputs());
-    Device const device = options.chosen_device();
-    parse_route(options.route);
-    if (device.kind == DeviceKind::cuda)
-        throw InputError("single points are computed on the host; use --device cpu or reference");
-    if (device.kind == DeviceKind::cpu)
-        return evaluate_point(prepared, fixed, fix_pulls);
-
-    ReferenceCalculation const reference(prepared.inputs(), {fix_pulls});
-    auto const result = reference.evaluate(parameter_values(fixed));
-    PointEvaluation evaluation;
-    evaluation.fit.chi2 = result.chi2;
-    evaluation.fit.status = result.status;
-    evaluation.fit.signal_scale = result.pulls.empty() ? NAN : 1.0 + result.pulls.front();
-    evaluation.pulls = result.pulls;
-    evaluation.rates = result.rates;
-    evaluation.chi2_bins = result.chi2_bins;
-    return evaluation;
+    check_parameter_set(given, prepared->inputs());
+    return evaluate_point_on(options.device_for_points(), prepared, fixed, parse_route(options.route), fix_pulls);
 }
 
 /// An end where the parameter's own bound is, or none at all, is not named.
@@ -165,11 +149,11 @@ void add_chi2(CLI::App& app, Program&)
     command->footer("Example: nuscan chi2 --experiment xenonnt_sr0 --set g_V=3e-7 --set m_V=0.05");
     command->callback([options] {
         FixedParameters const fixed = parse_settings(options->settings);
-        options->chosen_device();
+        options->device_for_points();
         parse_route(options->route);
-        Prepared const prepared(load(*options));
+        auto const prepared = std::make_shared<Prepared const>(load(*options));
         auto const point = evaluate_on(prepared, fixed, *options, options->fix_pulls);
-        auto const names = prepared.pull_names();
+        auto const names = prepared->pull_names();
         Json json{{"experiment", experiment_json(options->experiments)}, {"chi2", point.fit.chi2}};
         json["pulls"] = Json::object();
         for (std::size_t p = 0; p < names.size(); ++p)
@@ -190,11 +174,11 @@ void add_chi2(CLI::App& app, Program&)
                 fmt::print("{:<{}}  {:+.6f}\n", names[p], width, point.pulls[p]);
             for (std::size_t e = 0; e < options->experiments.size(); ++e)
             {
-                auto const& edges = prepared.experiments()[e].definition().edges;
+                auto const& edges = prepared->experiments()[e].definition().edges;
                 fmt::print("\n{}\n{:>18}  {:>10}\n", options->experiments[e], "bin [keV]", "chi2");
                 for (std::size_t i = 0; i < point.chi2_bins[e].size(); ++i)
                     fmt::print("{:>8.3f} - {:>7.3f}  {:>10.5f}{}\n", edges[i], edges[i + 1], point.chi2_bins[e][i],
-                               prepared.experiments()[e].used()[i] != 0 ? "" : "  (no acceptance)");
+                               prepared->experiments()[e].used()[i] != 0 ? "" : "  (no acceptance)");
             }
         }
         warn_of_failure(point.fit.status);
@@ -221,9 +205,9 @@ void add_spectrum(CLI::App& app, Program&)
         if (options->json && options->csv)
             throw InputError("--json and --csv exclude each other");
         FixedParameters const fixed = parse_settings(options->settings);
-        Prepared const prepared(load(*options));
+        auto const prepared = std::make_shared<Prepared const>(load(*options));
         auto const point = evaluate_on(prepared, fixed, *options, true);
-        auto const& experiment = prepared.experiments().front();
+        auto const& experiment = prepared->experiments().front();
         auto const& definition = experiment.definition();
         std::string const unit = definition.rate_unit == RateUnit::events ? "events" : "1/(t yr)";
         Json json{{"experiment", definition.name}, {"exposure_t_yr", definition.exposure}, {"unit", unit}, {"bins", Json::array()}};
@@ -301,7 +285,7 @@ void add_limits(CLI::App& app, Program&)
         limit_options.dof = options->dof;
         limit_options.fix_pulls = options->fix_pulls;
         limit_options.threads = options->thread_count();
-        limit_options.device = options->chosen_device();
+        limit_options.device = options->device_for_points();
         limit_options.route = parse_route(options->route);
 
         std::vector<int> parameters;

@@ -199,6 +199,15 @@ Device CommonOptions::chosen_device() const
     return chosen;
 }
 
+Device CommonOptions::device_for_points() const
+{
+    if (device != "auto")
+        return chosen_device();
+    Device const cpu = choose_device("cpu", thread_count());
+    spdlog::debug("device auto: {} (done before a CUDA device has started)", cpu.description);
+    return cpu;
+}
+
 } // namespace nuscan::cli
 
 int main(int argc, char** argv)

@@ -35,28 +35,76 @@ double relative_change(AllowedRegion const& a, AllowedRegion const& b)
 class ReferenceLine
 {
 public:
-    ReferenceLine(ReferenceCalculation const& calculation, int parameter, FixedParameters const& fixed)
+    ReferenceLine(ReferenceCalculation const& calculation, int parameter, FixedParameters const& fixed, int threads)
         : calculation_(calculation)
         , parameter_(parameter)
         , values_(parameter_values(fixed))
+        , threads_(resolve_threads(threads))
     {
     }
 
-    double operator()(double value)
+    std::vector<double> operator()(std::vector<double> const& values)
     {
-        auto const known = seen_.find(value);
-        if (known != seen_.end())
-            return known->second;
-        ParameterValues values = values_;
-        values[parameter_] = value;
-        return seen_[value] = calculation_.evaluate(values).chi2;
+        std::vector<double> results(values.size());
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
+        for (std::size_t i = 0; i < values.size(); ++i)
+        {
+            // Nothing is written to the map meanwhile.
+            auto const known = seen_.find(values[i]);
+            results[i] = known != seen_.end() ? known->second : evaluate(values[i]);
+        }
+        for (std::size_t i = 0; i < values.size(); ++i)
+            seen_[values[i]] = results[i];
+        return results;
     }
 
 private:
+    double evaluate(double value) const
+    {
+        ParameterValues values = values_;
+        values[parameter_] = value;
+        return calculation_.evaluate(values).chi2;
+    }
+
     ReferenceCalculation const& calculation_;
     int parameter_;
     ParameterValues values_;
+    int threads_;
     std::map<double, double> seen_;
+};
+
+/// Any backend along one parameter, as lists of points.
+class BackendLine
+{
+public:
+    BackendLine(std::shared_ptr<Prepared const> prepared, int parameter, FixedParameters fixed, LimitOptions options)
+        : prepared_(std::move(prepared))
+        , parameter_(parameter)
+        , fixed_(std::move(fixed))
+        , options_(std::move(options))
+    {
+        fixed_.erase(parameter);
+    }
+
+    std::vector<double> operator()(std::vector<double> const& values) const
+    {
+        auto const problem = std::make_shared<Problem const>(prepared_, std::vector<int>{parameter_},
+                                                             std::vector<std::vector<double>>{values}, fixed_, options_.fix_pulls);
+        auto const backend = make_backend(options_.device, problem, options_.route, options_.threads);
+        std::vector<double> chi2(values.size());
+        std::vector<std::uint8_t> status(values.size());
+        PointOutputs outputs;
+        outputs.chi2 = chi2.data();
+        outputs.status = status.data();
+        backend->evaluate({0, problem->size()}, outputs);
+        return chi2;
+    }
+
+private:
+    std::shared_ptr<Prepared const> prepared_;
+    int parameter_;
+    FixedParameters fixed_;
+    LimitOptions options_;
 };
 
 } // namespace
@@ -77,26 +125,30 @@ std::vector<Limit> find_limits(std::shared_ptr<Prepared const> const& prepared, 
     std::unique_ptr<ReferenceCalculation> reference;
     if (options.device.kind == DeviceKind::reference)
         reference = std::make_unique<ReferenceCalculation>(prepared->inputs(), ReferenceCalculation::Options{options.fix_pulls});
-    else if (options.device.kind == DeviceKind::cuda)
-        throw InputError("limits are found on the host; use --device cpu or reference");
+
+    auto const find = [&](std::shared_ptr<Prepared const> const& inputs, int parameter, bool bounded) {
+        if (options.device.kind == DeviceKind::cuda)
+            return find_allowed_region(Chi2Curve(BackendLine(inputs, parameter, fixed, options)), bounded, threshold);
+        return find_allowed_region(Chi2Line(inputs, parameter, fixed, options.route, options.fix_pulls), bounded, threshold);
+    };
 
     std::vector<Limit> limits;
     for (int const parameter : parameters)
     {
         Limit limit;
         limit.parameter = parameter;
+        std::vector<int> given{parameter};
+        for (auto const& [other, value] : fixed)
+            given.push_back(other);
+        check_parameter_set(given, prepared->inputs());
         bool const bounded = parameter_info(parameter).bound != ParameterBound::none;
-        // Building the line also checks that parameter and fixed values go together.
-        Chi2Line const line(prepared, parameter, fixed, options.route, options.fix_pulls);
         if (reference)
-            limit.region = find_allowed_region(ReferenceLine(*reference, parameter, fixed), bounded, threshold, coarse_sampling);
+            limit.region = find_allowed_region(Chi2Curve(ReferenceLine(*reference, parameter, fixed, options.threads)), bounded,
+                                               threshold, coarse_sampling);
         else
-            limit.region = find_allowed_region(line, bounded, threshold);
+            limit.region = find(prepared, parameter, bounded);
         if (refined)
-        {
-            Chi2Line const refined_line(refined, parameter, fixed, options.route, options.fix_pulls);
-            limit.convergence = relative_change(limit.region, find_allowed_region(refined_line, bounded, threshold));
-        }
+            limit.convergence = relative_change(limit.region, find(refined, parameter, bounded));
         FixedParameters best = fixed;
         best[parameter] = limit.region.lowest_at;
         limit.flux_pull = reference ? reference->evaluate(parameter_values(best)).pulls.front()

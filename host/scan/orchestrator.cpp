@@ -17,6 +17,7 @@
 #include "host/support/clock.hpp"
 #include "host/support/error.hpp"
 #include "host/support/sha256.hpp"
+#include "nuscan/scan/reductions.hpp"
 
 namespace nuscan
 {
@@ -150,22 +151,6 @@ std::map<std::string, double> named_pulls(Problem const& problem, PointEvaluatio
         pulls[names[p]] = evaluation.pulls[p];
     return pulls;
 }
-
-/// Lowest chi^2 and the smallest index that has it: the same for any order of work.
-struct BestFit
-{
-    double chi2 = std::numeric_limits<double>::quiet_NaN();
-    std::int64_t index = -1;
-
-    void offer(double value, std::int64_t at)
-    {
-        if (std::isfinite(value) && (index < 0 || value < chi2))
-        {
-            chi2 = value;
-            index = at;
-        }
-    }
-};
 
 } // namespace
 
@@ -330,7 +315,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const checked = self_check.finish(meta.compute_time_s);
 
     // --- output ----------------------------------------------------------------------------------------------------------------
-    BestFit best;
+    // The same for any order of work.
+    IndexedValue best;
     try
     {
         SurfaceWriter writer(partial, surface_layout(*problem, configuration));
@@ -340,7 +326,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
             for (std::int64_t i = 0; i < done.size(); ++i)
             {
                 auto const slot = static_cast<std::size_t>(i);
-                best.offer(done.chi2[slot], done.begin + i);
+                best = LowerValue{}(best, indexed_value(done.chi2[slot], done.begin + i));
                 auto const status = static_cast<PointStatus>(done.status[slot]);
                 meta.not_converged += status == PointStatus::not_converged;
                 meta.not_finite += status == PointStatus::not_finite;
@@ -363,7 +349,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         result.null.pulls = named_pulls(*problem, sm);
         meta.chi2_zero = evaluate_point(*prepared, configuration.fixed, false).fit.chi2;
         result.best_fit.index = best.index;
-        result.best_fit.chi2 = best.chi2;
+        result.best_fit.chi2 = best.index >= 0 ? best.value : std::numeric_limits<double>::quiet_NaN();
         if (best.index >= 0)
         {
             FixedParameters point = configuration.fixed;

@@ -37,8 +37,13 @@ void sort_samples(std::vector<Sample>& samples)
                   samples.end());
 }
 
+double value_at(Chi2Curve const& chi2, double x)
+{
+    return chi2({x}).front();
+}
+
 /// Refined local minima (sign = 1) or maxima (sign = -1) of the sampled curve.
-std::vector<Sample> extrema(std::function<double(double)> const& chi2, std::vector<Sample> const& samples, double sign)
+std::vector<Sample> extrema(Chi2Curve const& chi2, std::vector<Sample> const& samples, double sign)
 {
     std::vector<Sample> found;
     for (std::size_t i = 1; i + 1 < samples.size(); ++i)
@@ -52,8 +57,8 @@ std::vector<Sample> extrema(std::function<double(double)> const& chi2, std::vect
         double const from = samples[i - 1].x;
         double const width = samples[i + 1].x - from;
         std::uintmax_t steps = 200;
-        auto const best = boost::math::tools::brent_find_minima([&](double t) { return sign * chi2(from + width * t); }, 0.0, 1.0,
-                                                                brent_bits, steps);
+        auto const best = boost::math::tools::brent_find_minima([&](double t) { return sign * value_at(chi2, from + width * t); },
+                                                                0.0, 1.0, brent_bits, steps);
         if (std::isfinite(best.second) && best.second < here)
             found.push_back({from + width * best.first, sign * best.second});
         else
@@ -72,23 +77,41 @@ double delta_chi2(double cl, int dof)
 AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, bool non_negative, double threshold,
                                   Sampling const& sampling)
 {
-    std::vector<Sample> samples;
-    auto const take = [&](double x) {
-        double const value = chi2(x);
-        if (std::isfinite(value))
-            samples.push_back({x, value});
-        return std::isfinite(value);
+    auto const one_by_one = [&chi2](std::vector<double> const& values) {
+        std::vector<double> results;
+        for (double const value : values)
+            results.push_back(chi2(value));
+        return results;
     };
-    if (!take(0.0))
+    return find_allowed_region(Chi2Curve(one_by_one), non_negative, threshold, sampling);
+}
+
+AllowedRegion find_allowed_region(Chi2Curve const& chi2, bool non_negative, double threshold, Sampling const& sampling)
+{
+    std::vector<Sample> samples;
+    // Keeps what is finite; of an outward list only what lies before the first failure.
+    auto const take = [&](std::vector<double> const& values, bool outward) {
+        auto const results = chi2(values);
+        for (std::size_t i = 0; i < values.size(); ++i)
+        {
+            if (std::isfinite(results[i]))
+                samples.push_back({values[i], results[i]});
+            else if (outward)
+                break;
+        }
+    };
+    take({0.0}, true);
+    if (samples.empty())
         throw InputError("chi^2 has no value where the parameter is 0: values of --set overflow, or the fit fails there; "
                          "nuscan chi2 with the same options shows its status");
     for (double const sign : {1.0, -1.0})
     {
         if (sign < 0.0 && non_negative)
             break;
+        std::vector<double> outward;
         for (int i = lowest_decade * sampling.per_decade; i <= highest_decade * sampling.per_decade; ++i)
-            if (!take(sign * std::pow(10.0, static_cast<double>(i) / sampling.per_decade)))
-                break;
+            outward.push_back(sign * std::pow(10.0, static_cast<double>(i) / sampling.per_decade));
+        take(outward, true);
     }
     sort_samples(samples);
 
@@ -119,8 +142,10 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
         auto const inside = std::count_if(samples.begin(), samples.end(), [&](Sample const& s) { return s.x > from && s.x < to; });
         if (pass > 0 && inside >= sampling.even / 4)
             break;
+        std::vector<double> even;
         for (int i = 1; i < sampling.even; ++i)
-            take(from + (to - from) * i / sampling.even);
+            even.push_back(from + (to - from) * i / sampling.even);
+        take(even, false);
         sort_samples(samples);
     }
 
@@ -146,7 +171,7 @@ AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, boo
         region.best_fit = -infinity;
     region.lowest_at = std::isfinite(region.best_fit) ? region.best_fit : best->x;
 
-    auto const excess = [&](double x) { return chi2(x) - region.chi2_min - threshold; };
+    auto const excess = [&](double x) { return value_at(chi2, x) - region.chi2_min - threshold; };
     auto const crossing = [&](Sample const& a, Sample const& b) {
         std::uintmax_t steps = 200;
         auto const close = [](double p, double q) {

@@ -43,6 +43,9 @@ inline constexpr Sampling coarse_sampling{4, 60};
 /// Delta chi^2 of a confidence level \p cl for \p dof parameters: quantile of the chi^2 distribution.
 double delta_chi2(double cl, int dof);
 
+/// chi^2 at a list of parameter values, in order; NaN where it is not defined. Lists, so that a backend computes them side by side.
+using Chi2Curve = std::function<std::vector<double>(std::vector<double> const&)>;
+
 /// Finds every stretch of the parameter where chi^2 - chi^2_min <= threshold.
 ///
 /// No scale is assumed: the parameter is sampled over eighty decades on both sides of 0, then evenly where the curve is low; minima
@@ -51,6 +54,9 @@ double delta_chi2(double cl, int dof);
 /// \param chi2          the curve; NaN where it is not defined (such points are left out)
 /// \param non_negative  the parameter has a lower bound 0
 /// Throws InputError if chi^2 is not finite at 0.
+AllowedRegion find_allowed_region(Chi2Curve const& chi2, bool non_negative, double threshold, Sampling const& sampling = {});
+
+/// The same for a curve that takes one value at a time.
 AllowedRegion find_allowed_region(std::function<double(double)> const& chi2, bool non_negative, double threshold,
                                   Sampling const& sampling = {});
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "host/io/surface_file.hpp"
 #include "host/scan/self_check.hpp"
@@ -78,6 +79,57 @@ TEST_F(CudaProgram, AutoTakesADeviceAndListShowsAll)
     auto const list = test::run_nuscan({"list", "devices"}, emulated("2"));
     EXPECT_NE(list.out.find("cuda:1"), std::string::npos) << list;
     EXPECT_EQ(test::run_nuscan({"scan", "grid.toml", "-o", "no.h5", "--device", "cuda:2"}, emulated("2")).exit_code, 2);
+}
+
+/// A point with cancellations in a joint fit, by all of `chi2` and `spectrum`.
+TEST_F(CudaProgram, SinglePointsAreThoseOfTheCpu)
+{
+    auto const on = [&](std::string const& device, std::vector<std::string> arguments) {
+        arguments.insert(arguments.end(), {"--json", "--device", device});
+        auto const run = test::run_nuscan(arguments, emulated());
+        EXPECT_EQ(run.exit_code, 0) << run;
+        return nlohmann::json::parse(run.out);
+    };
+    for (std::string const route : {"factored", "direct"})
+    {
+        std::vector<std::string> const point{"chi2",  "-e",       "xenonnt_sr0", "lz_ws2022",   "--set",   "g_V=3e-7",
+                                             "--set", "m_V=0.05", "--set",       "r2_e=-1e-30", "--route", route};
+        auto const cuda = on("cuda", point);
+        auto const cpu = on("cpu", point);
+        EXPECT_LT(check_deviation(cuda.at("chi2"), cpu.at("chi2")), tolerance::implementation);
+        EXPECT_EQ(cuda.at("status"), "ok");
+        ASSERT_EQ(cuda.at("pulls").size(), cpu.at("pulls").size());
+        for (auto const& [name, pull] : cpu.at("pulls").items())
+            EXPECT_NEAR(cuda.at("pulls").at(name), pull, tolerance::implementation) << name;
+        for (auto const& [experiment, bins] : cpu.at("per_bin").items())
+            for (std::size_t i = 0; i < bins.size(); ++i)
+                EXPECT_LT(check_deviation(cuda.at("per_bin").at(experiment).at(i), bins.at(i)), tolerance::implementation);
+    }
+    std::vector<std::string> const spectrum{"spectrum", "-e", "lz_ws2022", "--set", "q_e=5e-13"};
+    auto const cuda = on("cuda", spectrum);
+    auto const cpu = on("cpu", spectrum);
+    for (std::size_t i = 0; i < cpu.at("bins").size(); ++i)
+        EXPECT_LT(check_deviation(cuda.at("bins").at(i).at("signal"), cpu.at("bins").at(i).at("signal")),
+                  tolerance::implementation);
+}
+
+TEST_F(CudaProgram, LimitsAreThoseOfTheCpu)
+{
+    auto const on = [&](std::string const& device) {
+        auto const run = test::run_nuscan({"limits", "-e", "xenonnt_sr0", "-p", "mu_e", "--json", "--device", device}, emulated());
+        EXPECT_EQ(run.exit_code, 0) << run;
+        return nlohmann::json::parse(run.out).at("limits").at(0).at("intervals").at(0).at(1).get<double>();
+    };
+    // Where chi^2 deviates by its tolerance, a limit moves by that over the slope, some chi^2 per limit.
+    EXPECT_NEAR(on("cuda") / on("cpu"), 1.0, 10.0 * tolerance::implementation);
+}
+
+/// Starting a device takes longer than a point: only who asks for it gets it.
+TEST_F(CudaProgram, SinglePointsStayOnTheHostUnasked)
+{
+    auto const run = test::run_nuscan({"-v", "chi2", "-e", "xenonnt_sr0"}, emulated());
+    EXPECT_EQ(run.exit_code, 0) << run;
+    EXPECT_NE(run.err.find("device auto: cpu"), std::string::npos) << run;
 }
 
 } // namespace

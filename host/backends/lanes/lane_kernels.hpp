@@ -10,9 +10,6 @@
 namespace nuscan
 {
 
-/// Status that marks a point whose terms cancel too far for the factored route; the caller evaluates it by the direct one.
-inline constexpr std::uint8_t wants_direct_route = 255;
-
 /// Where a batch writes; arrays over its points.
 struct LaneOutputs
 {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "nuscan/detector/experiment.hpp"
 #include "nuscan/stats/chi2.hpp"
@@ -17,6 +18,8 @@ inline constexpr int max_monomials = 1 + max_variables + max_variables * (max_va
 
 /// Above this ratio of sum |terms| to |sum| the factored route loses too many digits and a point takes the direct one.
 inline constexpr double cancellation_limit = 1e4;
+/// Status inside a backend of a point that has to take it; no such status leaves a backend.
+inline constexpr std::uint8_t wants_direct_route = 255;
 /// Bound on the rounding error of the closed form of Gaussian data, relative to 1 + chi^2; beyond it bins are added up one by one.
 inline constexpr double closed_form_tolerance = 1e-11;
 

@@ -18,6 +18,8 @@ namespace
 
 /// Points that one thread takes at a time.
 constexpr std::int64_t tile_size = 256;
+/// Mass combinations whose templates one thread folds at a time: a few registers full, and little wasted at the end.
+constexpr std::ptrdiff_t fold_size = 16;
 /// Templates kept in memory; a grid of more mass combinations is worked off in blocks.
 constexpr std::size_t template_budget = std::size_t{512} << 20;
 
@@ -28,6 +30,8 @@ public:
     explicit Tile(ProblemView const& view)
         : monomials(static_cast<std::size_t>(view.layout.n_monomials) * tile_size)
         , blocks(tile_size)
+        , points(tile_size)
+        , results(tile_size)
         , rates(static_cast<std::size_t>(view.layout.n_slots))
         , workspace_(::operator new (workspace_bytes(view.layout), std::align_val_t{workspace_alignment}))
     {
@@ -37,7 +41,9 @@ public:
 
     std::vector<double> monomials; ///< [n_monomials][tile_size]
     std::vector<double const*> blocks;
-    std::vector<double> rates; ///< [points][n_slots], one point unless the route is direct
+    std::vector<ModelPoint> points;
+    std::vector<double*> results; ///< where those of a point go
+    std::vector<double> rates;    ///< [points][n_slots], one point unless the route is direct
 
 private:
     struct Free
@@ -125,12 +131,23 @@ private:
     void fold(std::vector<std::int64_t> const& combinations, SlotOf const& slot_of)
     {
         auto const n = static_cast<std::ptrdiff_t>(combinations.size());
-#pragma omp parallel for schedule(dynamic, 4) num_threads(threads_)
-        for (std::ptrdiff_t i = 0; i < n; ++i)
+        if (n == 0)
+            return;
+#pragma omp parallel num_threads(threads_)
         {
-            auto const index = static_cast<std::size_t>(i);
-            auto const slot = slot_of(index, combinations[index]);
-            fold_combination(view_, combinations[index], bank_.data() + slot * view_.layout.size());
+            Tile tile(view_);
+#pragma omp for schedule(dynamic, 1)
+            for (std::ptrdiff_t first = 0; first < n; first += fold_size)
+            {
+                auto const size = static_cast<std::size_t>(std::min(fold_size, n - first));
+                for (std::size_t i = 0; i < size; ++i)
+                {
+                    auto const index = static_cast<std::size_t>(first) + i;
+                    tile.points[i] = combination_base(view_, combinations[index]);
+                    tile.results[i] = bank_.data() + slot_of(index, combinations[index]) * view_.layout.size();
+                }
+                kernels_.templates(spectrum_batch(tile, size));
+            }
         }
     }
 
@@ -175,12 +192,15 @@ private:
         batch.outputs = lane_outputs(outputs, 0);
         std::int64_t node[max_axes];
         view_.grid.nodes(points.begin, node);
-        for (std::size_t i = 0; i < static_cast<std::size_t>(points.size()); ++i, view_.grid.advance(node))
+        auto const n = static_cast<std::size_t>(points.size());
+        for (std::size_t i = 0; i < n; ++i, view_.grid.advance(node))
         {
-            double* const rates = tile.rates.data() + i * stride;
-            point_rates_direct(view_, node, rates);
-            copy_rates(rates, outputs, i);
+            tile.points[i] = point_at(view_, node);
+            tile.results[i] = tile.rates.data() + i * stride;
         }
+        kernels_.direct_rates(spectrum_batch(tile, n));
+        for (std::size_t i = 0; i < n; ++i)
+            copy_rates(tile.results[i], outputs, i);
         kernels_.from_rates(batch);
     }
 
@@ -207,38 +227,70 @@ private:
         batch.outputs = lane_outputs(outputs, 0);
         kernels_.factored(batch);
 
-        double* const rates = tile.rates.data();
+        std::vector<std::size_t> const repeated = repeat_cancelling(points, outputs, tile);
+        if (outputs.rates == nullptr)
+            return;
+        std::vector<double> rates(static_cast<std::size_t>(view_.layout.n_slots));
         for (std::size_t i = 0; i < n; ++i)
         {
-            bool const cancels = outputs.status[i] == wants_direct_route;
-            if (cancels)
-            {
-                std::int64_t own_node[max_axes];
-                view_.grid.nodes(points.begin + static_cast<std::int64_t>(i), own_node);
-                point_rates_direct(view_, own_node, rates);
-                RateBatch single;
-                single.fit = &view_.fit;
-                single.n_points = 1;
-                single.rates = rates;
-                single.workspace = tile.workspace();
-                single.outputs = lane_outputs(outputs, static_cast<std::ptrdiff_t>(i));
-                kernels_.from_rates(single);
-                if (outputs.status[i] == static_cast<std::uint8_t>(PointStatus::ok))
-                    outputs.status[i] = static_cast<std::uint8_t>(PointStatus::ok_direct);
-            }
-            if (outputs.rates == nullptr)
+            if (std::binary_search(repeated.begin(), repeated.end(), i))
                 continue;
-            if (!cancels)
-                for (int slot = 0; slot < view_.layout.n_slots; ++slot)
-                {
-                    double sum = 0.0;
-                    for (int m = 0; m < view_.layout.n_monomials; ++m)
-                        sum += tile.monomials[static_cast<std::size_t>(m) * tile_size + i]
-                               * tile.blocks[i][view_.layout.rate(m, slot)];
-                    rates[slot] = sum;
-                }
-            copy_rates(rates, outputs, i);
+            for (int slot = 0; slot < view_.layout.n_slots; ++slot)
+            {
+                double sum = 0.0;
+                for (int m = 0; m < view_.layout.n_monomials; ++m)
+                    sum += tile.monomials[static_cast<std::size_t>(m) * tile_size + i] * tile.blocks[i][view_.layout.rate(m, slot)];
+                rates[static_cast<std::size_t>(slot)] = sum;
+            }
+            copy_rates(rates.data(), outputs, i);
         }
+    }
+
+    /// Points that the factored route left alone are done by the direct one. \returns their places in the tile, ascending
+    std::vector<std::size_t> repeat_cancelling(IndexRange points, PointOutputs const& outputs, Tile& tile) const
+    {
+        std::vector<std::size_t> cancelling;
+        for (std::size_t i = 0; i < static_cast<std::size_t>(points.size()); ++i)
+            if (outputs.status[i] == wants_direct_route)
+                cancelling.push_back(i);
+        if (cancelling.empty())
+            return cancelling;
+        auto const stride = static_cast<std::size_t>(view_.layout.n_slots);
+        tile.rates.resize(stride * tile_size);
+        for (std::size_t k = 0; k < cancelling.size(); ++k)
+        {
+            std::int64_t node[max_axes];
+            view_.grid.nodes(points.begin + static_cast<std::int64_t>(cancelling[k]), node);
+            tile.points[k] = point_at(view_, node);
+            tile.results[k] = tile.rates.data() + k * stride;
+        }
+        kernels_.direct_rates(spectrum_batch(tile, cancelling.size()));
+        for (std::size_t k = 0; k < cancelling.size(); ++k)
+        {
+            std::size_t const i = cancelling[k];
+            RateBatch single;
+            single.fit = &view_.fit;
+            single.n_points = 1;
+            single.rates = tile.results[k];
+            single.workspace = tile.workspace();
+            single.outputs = lane_outputs(outputs, static_cast<std::ptrdiff_t>(i));
+            kernels_.from_rates(single);
+            if (outputs.status[i] == static_cast<std::uint8_t>(PointStatus::ok))
+                outputs.status[i] = static_cast<std::uint8_t>(PointStatus::ok_direct);
+            copy_rates(tile.results[k], outputs, i);
+        }
+        return cancelling;
+    }
+
+    SpectrumBatch spectrum_batch(Tile const& tile, std::size_t n) const
+    {
+        SpectrumBatch batch;
+        batch.problem = &view_;
+        batch.n_points = static_cast<int>(n);
+        batch.points = tile.points.data();
+        batch.results = tile.results.data();
+        batch.workspace = tile.workspace();
+        return batch;
     }
 
     std::int64_t bank_slot(std::int64_t const* node, std::vector<std::int64_t> const& combinations) const

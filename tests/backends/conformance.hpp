@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <ostream>
 
 #include "evaluate.hpp"
 #include "host/backends/cpu.hpp"
@@ -31,6 +32,12 @@ struct BackendCase
     /// Called before each test, if anything is to be done; may skip it or fail it.
     std::function<void()> before = nullptr;
 };
+
+/// Its name in lists of tests.
+inline void PrintTo(BackendCase const& backend, std::ostream* stream)
+{
+    *stream << backend.name;
+}
 
 class Conformance : public ::testing::TestWithParam<BackendCase>
 {

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "nuscan/scan/factored.hpp"
+#include "nuscan/scan/problem_view.hpp"
 
 namespace nuscan
 {
@@ -41,6 +41,17 @@ struct RateBatch
     LaneOutputs outputs;
 };
 
+/// Points whose spectra are folded, by the direct route or into templates.
+struct SpectrumBatch
+{
+    ProblemView const* problem = nullptr;
+    int n_points = 0;
+    /// The points; of templates their base: what is not scanned, and the masses.
+    ModelPoint const* points = nullptr;
+    double* const* results = nullptr; ///< [n_points] rates [n_slots], or the point's templates in the problem's layout
+    void* workspace = nullptr;        ///< workspace_bytes, aligned to workspace_alignment
+};
+
 inline constexpr std::size_t workspace_alignment = 64;
 /// Memory that a thread gives to the kernels: rates and templates of the widest register.
 inline std::size_t workspace_bytes(FactoredLayout const& layout)
@@ -56,6 +67,10 @@ struct LaneKernels
     char const* name;
     void (*factored)(FactoredBatch const&);
     void (*from_rates)(RateBatch const&);
+    /// Rates by the direct route.
+    void (*direct_rates)(SpectrumBatch const&);
+    /// Templates, and their sums over bins, of the factored route.
+    void (*templates)(SpectrumBatch const&);
     /// Natural logarithms of \p x [n], as chi^2 takes them.
     void (*log)(double const* x, double* result, int n);
     bool fused; ///< products are added without rounding in between

@@ -175,6 +175,70 @@ void evaluate_rates(RateBatch const& batch)
     }
 }
 
+/// Points side by side; the last of a batch fill a register with copies of the first of them.
+ModelPointOf<Lanes> side_by_side(ModelPoint const* points, int n)
+{
+    ModelPointOf<Lanes> result;
+    auto const gather = [=](auto const& member) {
+        return Lanes([&](auto lane) { return member(points[static_cast<int>(lane) < n ? static_cast<int>(lane) : 0]); });
+    };
+    for (int i = 0; i < n_interactions; ++i)
+    {
+        result.mass[i] = gather([i](ModelPoint const& point) { return point.mass[i]; });
+        for (int s = 0; s < n_species; ++s)
+            result.strength[i][s] = gather([i, s](ModelPoint const& point) { return point.strength[i][s]; });
+    }
+    for (int l = 0; l < n; ++l)
+        result.active |= points[l].active;
+    return result;
+}
+
+/// Hands \p size results of \p n points over, one point behind the other.
+void scatter(Lanes const* results, int size, double* const* to, int n)
+{
+    for (int i = 0; i < size; ++i)
+        for (int l = 0; l < n; ++l)
+            to[l][i] = results[i][static_cast<std::size_t>(l)];
+}
+
+void evaluate_direct_rates(SpectrumBatch const& batch)
+{
+    ProblemView const& problem = *batch.problem;
+    auto* const rates = static_cast<Lanes*>(batch.workspace);
+    for (int first = 0; first < batch.n_points; first += n_lanes)
+    {
+        int const n = batch.n_points - first < n_lanes ? batch.n_points - first : n_lanes;
+        ModelPointOf<Lanes> const point = side_by_side(batch.points + first, n);
+        Lanes* next = rates;
+        for (int e = 0; e < problem.n_experiments; ++e)
+        {
+            direct_rates(problem.response[e], point, problem.constants, next);
+            next += problem.response[e].stride;
+        }
+        scatter(rates, problem.layout.n_slots, batch.results + first, n);
+    }
+}
+
+void evaluate_templates(SpectrumBatch const& batch)
+{
+    ProblemView const& problem = *batch.problem;
+    FactoredLayout const& layout = problem.layout;
+    auto* const block = static_cast<Lanes*>(batch.workspace);
+    for (int first = 0; first < batch.n_points; first += n_lanes)
+    {
+        int const n = batch.n_points - first < n_lanes ? batch.n_points - first : n_lanes;
+        ModelPointOf<Lanes> const base = side_by_side(batch.points + first, n);
+        Lanes* next = block;
+        for (int e = 0; e < problem.n_experiments; ++e)
+        {
+            fold_templates(problem.response[e], problem.basis, base, problem.constants, layout.n_slots, next);
+            next += problem.response[e].stride;
+        }
+        add_up_templates(problem.fit, layout, block);
+        scatter(block, layout.size(), batch.results + first, n);
+    }
+}
+
 void logarithms(double const* x, double* result, int n)
 {
     for (int first = 0; first < n; first += n_lanes)

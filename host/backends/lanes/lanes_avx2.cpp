@@ -3,6 +3,7 @@
 namespace nuscan
 {
 
-LaneKernels const lane_kernels_avx2{"avx2", evaluate_factored, evaluate_rates, logarithms, true};
+LaneKernels const lane_kernels_avx2{
+    "avx2", evaluate_factored, evaluate_rates, evaluate_direct_rates, evaluate_templates, logarithms, true};
 
 } // namespace nuscan

@@ -23,7 +23,7 @@ struct RealOps<double>
     NUSCAN_HD static double select(bool mask, double yes, double no) { return mask ? yes : no; }
     NUSCAN_HD static bool any(bool mask) { return mask; }
     /// a b + c, rounded once where the hardware does that at no cost.
-    NUSCAN_HD static double multiply_add(double a, double b, double c) { return a * b + c; }
+    NUSCAN_HD static constexpr double multiply_add(double a, double b, double c) { return a * b + c; }
     NUSCAN_HD static double abs(double x) { return std::fabs(x); }
     NUSCAN_HD static double sqrt(double x) { return std::sqrt(x); }
     NUSCAN_HD static double log(double x) { return std::log(x); }

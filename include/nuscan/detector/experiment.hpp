@@ -23,17 +23,20 @@ struct ResponseView
 };
 
 /// Adds the contribution of one node to the rates: rates[i] += fold[node][i] * density, in bin order.
-NUSCAN_HD inline void fold_node(ResponseView const& response, int node, double density, double* rates)
+template<class Real>
+NUSCAN_HD inline void fold_node(ResponseView const& response, int node, Real density, Real* rates)
 {
     double const* const row = response.fold + static_cast<long>(node) * response.stride;
     int const last = response.last_bin[node];
     for (int i = response.first_bin[node]; i < last; ++i)
-        rates[i] += row[i] * density;
+        rates[i] = RealOps<Real>::multiply_add(Real(row[i]), density, rates[i]);
 }
 
 /// Signal of a point in every bin by the direct route: the spectrum at every node, folded (arXiv:2208.06415, Eq. 13).
 /// \param rates  [stride], overwritten; in the experiment's rate unit
-NUSCAN_HD inline void direct_rates(ResponseView const& response, ModelPoint const& point, Constants const& constants, double* rates)
+template<class Real>
+NUSCAN_HD inline void direct_rates(ResponseView const& response, ModelPointOf<Real> const& point, Constants const& constants,
+                                   Real* rates)
 {
     for (int i = 0; i < response.stride; ++i)
         rates[i] = 0.0;

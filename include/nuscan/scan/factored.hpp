@@ -77,8 +77,9 @@ inline MonomialBasis make_monomial_basis(StrengthDirection const* directions, in
 }
 
 /// Coefficient of monomial \p m in dR/dT at one node; \p base holds all strengths that are not scanned, and all masses.
-NUSCAN_HD inline double monomial_density(MonomialBasis const& basis, int m, ModelPoint const& base, double recoil,
-                                         double const* moments, Constants const& constants)
+template<class Real>
+NUSCAN_HD inline Real monomial_density(MonomialBasis const& basis, int m, ModelPointOf<Real> const& base, double recoil,
+                                       double const* moments, Constants const& constants)
 {
     if (basis.first[m] < 0)
         return recoil_rate(base, recoil, moments, constants);
@@ -114,8 +115,9 @@ struct FactoredLayout
 };
 
 /// Folds the templates of one experiment. \param templates  [n_monomials][row], overwritten in the first `stride` of each row
-NUSCAN_HD inline void fold_templates(ResponseView const& response, MonomialBasis const& basis, ModelPoint const& base,
-                                     Constants const& constants, int row, double* templates)
+template<class Real>
+NUSCAN_HD inline void fold_templates(ResponseView const& response, MonomialBasis const& basis, ModelPointOf<Real> const& base,
+                                     Constants const& constants, int row, Real* templates)
 {
     for (int m = 0; m < basis.n_monomials; ++m)
         for (int i = 0; i < response.stride; ++i)
@@ -129,7 +131,8 @@ NUSCAN_HD inline void fold_templates(ResponseView const& response, MonomialBasis
 }
 
 /// Number \p k of a block, one of those behind the templates, from the templates: each is a sum over bins of its own.
-NUSCAN_HD inline double template_sum(FitView const& fit, FactoredLayout const& layout, double const* block, int k)
+template<class Real>
+NUSCAN_HD inline Real template_sum(FitView const& fit, FactoredLayout const& layout, Real const* block, int k)
 {
     int const n_slots = layout.n_slots;
     if (k >= layout.square(0, 0))
@@ -138,35 +141,36 @@ NUSCAN_HD inline double template_sum(FitView const& fit, FactoredLayout const& l
         while (layout.square(a + 1, 0) <= k)
             ++a;
         int const b = k - layout.square(a, 0);
-        double const* const first = block + layout.rate(a, 0);
-        double const* const second = block + layout.rate(b, 0);
-        double sum = 0.0;
+        Real const* const first = block + layout.rate(a, 0);
+        Real const* const second = block + layout.rate(b, 0);
+        Real sum = 0.0;
         for (int i = 0; i < n_slots; ++i)
             sum += fit.start.weight[i] * first[i] * second[i];
         return a == b ? sum : 2.0 * sum;
     }
     int const m = k % layout.n_monomials;
     int const kind = k / layout.n_monomials - n_slots;
-    double const* const rates = block + layout.rate(m, 0);
+    Real const* const rates = block + layout.rate(m, 0);
     if (k == layout.norm(m))
     {
-        double sum = 0.0;
+        Real sum = 0.0;
         for (int i = 0; i < n_slots; ++i)
             sum += fit.start.weight[i] * rates[i] * rates[i];
-        return std::sqrt(sum);
+        return RealOps<Real>::sqrt(sum);
     }
     double const* const factor = k == layout.total(m)      ? fit.used
                                  : k == layout.empty(m)    ? fit.empty
                                  : k == layout.residual(m) ? fit.start.residual
                                                            : fit.start.weighted + (kind - 4) * n_slots;
-    double sum = 0.0;
+    Real sum = 0.0;
     for (int i = 0; i < n_slots; ++i)
         sum += factor[i] * rates[i];
     return sum;
 }
 
 /// Fills in the sums of a block whose templates are there.
-NUSCAN_HD inline void add_up_templates(FitView const& fit, FactoredLayout const& layout, double* block)
+template<class Real>
+NUSCAN_HD inline void add_up_templates(FitView const& fit, FactoredLayout const& layout, Real* block)
 {
     for (int k = layout.total(0); k < layout.size(); ++k)
         block[k] = template_sum(fit, layout, block, k);

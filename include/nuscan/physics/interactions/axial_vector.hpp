@@ -18,7 +18,8 @@ struct AxialVectorMediator
     };
 
     /// Shift of g_A per unit y; \p recoil, \p mass in keV.
-    NUSCAN_HD static constexpr double amplitude(double recoil, double mass, Constants const& constants)
+    template<class Real>
+    NUSCAN_HD static constexpr Real amplitude(double recoil, Real mass, Constants const& constants)
     {
         return mediator_amplitude(recoil, mass, constants);
     }

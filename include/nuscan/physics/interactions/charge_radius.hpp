@@ -31,7 +31,8 @@ struct ChargeRadius
     };
 
     /// Shift of g_V per cm^2; independent of the recoil.
-    NUSCAN_HD static constexpr double amplitude(double /*recoil*/, double /*mass*/, Constants const& constants)
+    template<class Real>
+    NUSCAN_HD static constexpr double amplitude(double /*recoil*/, Real /*mass*/, Constants const& constants)
     {
         double const photon = sqrt2 * pi * constants.alpha() / constants.fermi_constant; // keV^2
         return photon / (3.0 * constants.hbar_c_squared());

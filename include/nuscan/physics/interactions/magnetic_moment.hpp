@@ -58,7 +58,8 @@ struct MagneticMoment
     };
 
     /// pi alpha^2/m_e^2 (1/T - 1/E) per (mu/mu_B)^2; \p recoil in keV. The moment has no mediator mass.
-    NUSCAN_HD static constexpr EnergyPolynomial cross_section(double recoil, double /*mass*/, Constants const& constants)
+    template<class Real>
+    NUSCAN_HD static constexpr EnergyPolynomial cross_section(double recoil, Real /*mass*/, Constants const& constants)
     {
         double const ratio = constants.alpha() / constants.electron_mass;
         double const norm = pi * ratio * ratio * constants.hbar_c_squared();

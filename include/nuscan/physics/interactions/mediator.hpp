@@ -10,22 +10,25 @@ namespace nuscan
 {
 
 /// Denominator 2 m_e T + m^2 [keV^2] of a mediator of mass \p mass [keV] exchanged with an electron at rest.
-NUSCAN_HD constexpr double mediator_propagator(double recoil, double mass, Constants const& constants)
+template<class Real>
+NUSCAN_HD constexpr Real mediator_propagator(double recoil, Real mass, Constants const& constants)
 {
     return 2.0 * constants.electron_mass * recoil + mass * mass;
 }
 
 /// Shift of g_V or g_A per unit y = g_nu g_e: 1/(2 sqrt2 G_F (2 m_e T + m^2)) (arXiv:2208.06415, Eqs. 9-10; g^2 in this
 /// normalisation is twice that of the chiral Lagrangian).
-NUSCAN_HD constexpr double mediator_amplitude(double recoil, double mass, Constants const& constants)
+template<class Real>
+NUSCAN_HD constexpr Real mediator_amplitude(double recoil, Real mass, Constants const& constants)
 {
     return 1.0 / (2.0 * sqrt2 * constants.fermi_constant * mediator_propagator(recoil, mass, constants));
 }
 
 /// hbar^2c^2 m_e/(pi (2 m_e T + m^2)^2) [cm^2/keV]: the factor that the incoherent mediators have in common.
-NUSCAN_HD constexpr double mediator_norm(double recoil, double mass, Constants const& constants)
+template<class Real>
+NUSCAN_HD constexpr Real mediator_norm(double recoil, Real mass, Constants const& constants)
 {
-    double const propagator = mediator_propagator(recoil, mass, constants);
+    Real const propagator = mediator_propagator(recoil, mass, constants);
     return constants.hbar_c_squared() * constants.electron_mass / (pi * propagator * propagator);
 }
 

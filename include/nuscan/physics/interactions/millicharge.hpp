@@ -24,7 +24,8 @@ struct Millicharge
     };
 
     /// Shift of g_V per unit charge at \p recoil [keV].
-    NUSCAN_HD static constexpr double amplitude(double recoil, double /*mass*/, Constants const& constants)
+    template<class Real>
+    NUSCAN_HD static constexpr double amplitude(double recoil, Real /*mass*/, Constants const& constants)
     {
         double const photon = sqrt2 * pi * constants.alpha() / constants.fermi_constant; // keV^2
         return -photon / (constants.electron_mass * recoil);

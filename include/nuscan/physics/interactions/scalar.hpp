@@ -18,7 +18,8 @@ struct ScalarMediator
     };
 
     /// y^-2 dsigma/dT = m_e^2 T/(4 pi (2 m_e T + m^2)^2 E^2); \p recoil, \p mass in keV.
-    NUSCAN_HD static constexpr EnergyPolynomial cross_section(double recoil, double mass, Constants const& constants)
+    template<class Real>
+    NUSCAN_HD static constexpr EnergyPolynomialOf<Real> cross_section(double recoil, Real mass, Constants const& constants)
     {
         return {{0.0, 0.0, mediator_norm(recoil, mass, constants) * constants.electron_mass * recoil / 4.0}};
     }

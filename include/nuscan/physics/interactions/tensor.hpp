@@ -18,9 +18,10 @@ struct TensorMediator
     };
 
     /// y^-2 dsigma/dT = m_e/(pi (2 m_e T + m^2)^2) [1 + 2(1-T/E) + (1-T/E)^2 - m_e T/E^2]; \p recoil, \p mass in keV.
-    NUSCAN_HD static constexpr EnergyPolynomial cross_section(double recoil, double mass, Constants const& constants)
+    template<class Real>
+    NUSCAN_HD static constexpr EnergyPolynomialOf<Real> cross_section(double recoil, Real mass, Constants const& constants)
     {
-        double const norm = mediator_norm(recoil, mass, constants);
+        Real const norm = mediator_norm(recoil, mass, constants);
         return {{4.0 * norm, -4.0 * norm * recoil, norm * recoil * (recoil - constants.electron_mass)}};
     }
 };

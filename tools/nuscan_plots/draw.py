@@ -20,12 +20,15 @@ from matplotlib.ticker import AutoMinorLocator, FuncFormatter, LogLocator, MaxNL
 
 from . import quantities, style
 from .errors import NuscanError
+from .published import LimitCurve
 from .spectra import Spectrum
 from .style import Style
 from .surface import Axis, Map, MassCurve, Surface
 
 DELTA_CHI2_90 = 2.705543454095414
 """Delta chi^2 of 90% C.L. for one parameter."""
+THRESHOLD = Style(r"90% C.L., $\Delta\chi^2 = 2.71$", "0.4", ":", 0.9)
+"""How that threshold is drawn."""
 
 
 def style_of(surface: Map, order: int = 0) -> Style:
@@ -51,7 +54,7 @@ def set_axis(axes: Axes, direction: str, axis: Axis) -> None:
         line.set_minor_locator(LogLocator(subs=np.arange(2, 10), numticks=12))
         line.set_minor_formatter(NullFormatter())
     else:
-        line.set_major_locator(MaxNLocator(6, steps=[1, 2, 4, 5, 10]))
+        line.set_major_locator(MaxNLocator(6 if direction == "x" else 8, steps=[1, 2, 2.5, 5, 10]))
         line.set_minor_locator(AutoMinorLocator())
         line.set_major_formatter(FuncFormatter(lambda value, _: f"${round(value / title.scale, 9):g}$"))
 
@@ -86,20 +89,7 @@ def profile_frame(axes: Axes, axis: Axis, highest: float = 8.0) -> None:
     set_axis(axes, "x", axis)
     axes.set_ylim(0.0, highest)
     axes.set_ylabel(r"$\Delta\chi^2$")
-    axes.axhline(DELTA_CHI2_90, color="0.45", linewidth=0.8, linestyle=":")
-    axes.annotate(
-        "90% C.L.",
-        (0.985, DELTA_CHI2_90),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        fontsize=8.5,
-        color="0.35",
-        # Curves may run below the text.
-        bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-    )
+    axes.axhline(DELTA_CHI2_90, color=THRESHOLD.color, linewidth=THRESHOLD.linewidth, linestyle=THRESHOLD.linestyle)
 
 
 def plane(
@@ -189,6 +179,26 @@ def exclusion(axes: Axes, curve: MassCurve, drawn_as: Style, label: str | None =
     if drawn_as.shade > 0.0:
         top = axes.get_ylim()[1]
         axes.fill_between(curve.mass, curve.upper, top, color=drawn_as.color, alpha=0.6 * drawn_as.shade, linewidth=0)
+    return line
+
+
+def published_curve(axes: Axes, curve: LimitCurve, order: int = 0) -> Line2D:
+    """Another experiment's limit on a mediator, thinner than nuscan's own.
+
+    Args:
+        axes: matplotlib axes; x: mass in MeV, y: coupling in nuscan's normalisation.
+        curve: from `published.load_curves`.
+        order: tells several curves apart.
+    """
+    level = "" if np.isclose(curve.cl, 0.90) else f", {100 * curve.cl:g}% C.L."
+    (line,) = axes.plot(
+        curve.mass,
+        curve.coupling,
+        color=style.OTHER_COLOURS[order % len(style.OTHER_COLOURS)],
+        linestyle=style.OTHER_LINES[order % len(style.OTHER_LINES)],
+        linewidth=1.1,
+        label=curve.label + level,
+    )
     return line
 
 

@@ -26,7 +26,8 @@ EXPERIMENTS = {
 }
 # The palette of Okabe and Ito, without the colours that the experiments have.
 OTHER_COLOURS = ("#009e73", "#e69f00", "#cc79a7", "#555555", "#7b3294", "#8c6d31")
-OTHER_LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (1, 1)), (0, (8, 2)))
+# Told apart in print without colour, too.
+OTHER_LINES: tuple[str | tuple[float, tuple[float, ...]], ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (8, 2)))
 
 PARAMETERS = {
     "font.family": "STIXGeneral",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ from ..errors import NuscanError
 from ..spectra import Spectrum, from_json
 from . import places
 from .program import Program, side_by_side
-from .table1 import read_toml
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def compute(program: Program) -> list[Panel]:
     """All panels, in the order of the files' names and of the experiments in them."""
     wanted = []
     for path in sorted(places.GRIDS.glob("fig1_*.toml")):
-        content = read_toml(path)
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
         for experiment in content["spectra"]["experiments"]:
             wanted.append((content["spectra"], experiment, content["benchmark"]))
 

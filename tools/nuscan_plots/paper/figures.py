@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -19,10 +20,11 @@ from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
 
 from .. import draw, quantities, style  # noqa: E402
+from ..published import LimitCurve  # noqa: E402
 from ..surface import Map, Surface  # noqa: E402
 from .benchmarks import Benchmark, Panel  # noqa: E402
 from .program import cores  # noqa: E402
-from .scans import EXPERIMENTS, LAMBDA_PLANES, Surfaces  # noqa: E402
+from .scans import EXPERIMENTS, LAMBDA_PLANES, PAPER, Surfaces  # noqa: E402
 
 FLAVOURS = ("e", "mu", "tau")
 PAIRS = (("e", "mu"), ("e", "tau"), ("mu", "tau"))
@@ -42,6 +44,8 @@ class Run:
     """Folder of the finished scans."""
     panels: list[Panel]
     """Spectra of Fig. 1."""
+    published: list[LimitCurve]
+    """Other experiments' limits on mediators."""
 
 
 def handles_of_experiments() -> list[Line2D]:
@@ -65,7 +69,7 @@ def profiles(run: Run, names: list[list[tuple[str, str]]]) -> Figure:
         for experiment in DRAWN:
             draw.profile(panel, surfaces(grid, experiment), style.EXPERIMENTS[experiment])
         draw.profile_frame(panel, surfaces(grid, EXPERIMENTS[0]).axes[parameter])
-    draw.legend_above(figure, handles_of_experiments())
+    draw.legend_above(figure, [*handles_of_experiments(), draw.line_handle(draw.THRESHOLD)])
     return figure
 
 
@@ -112,40 +116,60 @@ def profiled(grid: str, kept: tuple[str, str]) -> Callable[[Surfaces, str], tupl
 
 
 def figure1(run: Run) -> Figure:
-    """Spectra: electromagnetic properties above, mediators below."""
-    panels = [panel for panel in run.panels if panel.experiment in EXPERIMENTS[:2]]
-    figure, axes = grid_of(2, len(panels), 3.3, width=4.8 * len(panels))
+    """Spectra: electromagnetic properties above, mediators below; under each, what is beyond the Standard Model."""
+    panels = sorted((panel for panel in run.panels if panel.experiment in PAPER), key=lambda panel: PAPER.index(panel.experiment))
+    style.use()
+    figure, axes = plt.subplots(
+        4, len(panels), figsize=(4.8 * len(panels), 9.4), layout="constrained", squeeze=False, sharex="col",
+        gridspec_kw={"height_ratios": (2.2, 1.0, 2.2, 1.0)},
+    )  # fmt: skip
+    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.02, hspace=0.01)
     for column, panel in enumerate(panels):
         electromagnetic = [point for point in panel.benchmarks if point.at_limit is None]
         mediators = [point for point in panel.benchmarks if point.at_limit is not None]
-        for row, points in enumerate((electromagnetic, mediators)):
+        for row, points in ((0, electromagnetic), (2, mediators)):
             spectra_panel(axes[row, column], panel, points)
+            excess_panel(axes[row + 1, column], panel, points)
+        axes[1, column].set_xlabel("")
     return figure
 
 
 def spectra_panel(axes: Axes, panel: Panel, points: list[Benchmark]) -> None:
-    """Data, background, Standard Model and the points given."""
+    """Data, background, Standard Model and the points given; the legend above, where it hides nothing."""
     sm = panel.standard_model
     draw.spectrum_model(axes, sm, sm.background, fill=True, color="0.86", label="background")
-    draw.spectrum_model(axes, sm, sm.background + sm.signal_sm, color="0.35", linewidth=1.1, label="background + Standard Model")
+    draw.spectrum_model(axes, sm, sm.background + sm.signal_sm, color="0.35", linewidth=1.1, label="background + SM")
     for order, point in enumerate(points):
-        draw.spectrum_model(
-            axes,
-            sm,
-            point.spectrum.total,
-            color=style.OTHER_COLOURS[order],
-            linestyle=style.OTHER_LINES[order],
-            linewidth=1.3,
-            label=point.label,
-        )
+        draw.spectrum_model(axes, sm, point.spectrum.total, label=point.label, **look(order))
     draw.spectrum_data(axes, sm)
     draw.spectrum_frame(axes, sm, panel.energy)
+    axes.set_xlabel("")
     _, high = sm.errors()
-    axes.set_ylim(0.0, 1.12 * max((sm.observed + high).max(), *(point.spectrum.total.max() for point in points)))
-    mass = points[0].values.get("m_" + (points[0].at_limit or "")[2:])
-    notes = [panel.title] + ([f"mediators of {1e3 * mass:g} keV"] if mass is not None else [])
+    axes.set_ylim(0.0, 1.05 * max((sm.observed + high).max(), *(point.spectrum.total.max() for point in points)))
     handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles, labels, title=", ".join(notes), loc="upper right", alignment="left", fontsize=8.5)
+    handles, labels = [handles[-1], *handles[:-1]], [labels[-1], *labels[:-1]]  # data first
+    mass = points[0].values.get("m_" + (points[0].at_limit or "")[2:])
+    axes.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=8.5, columnspacing=1.2,
+        title=panel.title + ("" if mass is None else f", mediators of {1e3 * mass:g} keV, each at its 90% C.L. limit"),
+        alignment="left", borderaxespad=0.2, borderpad=0.1, labelspacing=0.35, title_fontsize=10.5,
+    )  # fmt: skip
+
+
+def excess_panel(axes: Axes, panel: Panel, points: list[Benchmark]) -> None:
+    """What the points add to the Standard Model, on a scale of its own: most of it would drown in the errors of the data."""
+    sm = panel.standard_model
+    axes.axhline(0.0, color="0.35", linewidth=0.8)
+    for order, point in enumerate(points):
+        draw.spectrum_model(axes, sm, point.spectrum.signal - sm.signal_sm, baseline=None, **look(order))
+    draw.spectrum_frame(axes, sm, panel.energy)
+    axes.set_ylabel("total $-$ SM")
+    axes.margins(y=0.1)
+
+
+def look(order: int) -> dict[str, Any]:
+    """Colour and line of a benchmark."""
+    return {"color": style.OTHER_COLOURS[order], "linestyle": style.OTHER_LINES[order], "linewidth": 1.3}
 
 
 def figure2(run: Run) -> Figure:
@@ -178,7 +202,12 @@ def figure6(run: Run) -> Figure:
         draw.plane_frame(panel, surfaces(f"fig6_{word}", EXPERIMENTS[0]))
         for experiment in DRAWN:
             draw.exclusion(panel, surfaces.curve(word, experiment), style.EXPERIMENTS[experiment])
-        panel.text(0.04, 0.95, quantities.MEDIATORS[kind], transform=panel.transAxes, va="top")
+        # Those of vector and scalar are in Fig. 7.
+        others = [curve for curve in run.published if curve.parameter == f"g_{kind}" and kind not in "VS"]
+        lines = [draw.published_curve(panel, curve, order) for order, curve in enumerate(others)]
+        panel.text(0.96, 0.05, quantities.MEDIATORS[kind], transform=panel.transAxes, ha="right")
+        if lines:
+            panel.legend(handles=lines, loc="upper left")
     last = axes[1, 2]
     draw.plane_frame(last, surfaces("fig6_vector", EXPERIMENTS[0]))
     last.set_xlabel(r"$m$ [$\mathrm{MeV}$]")
@@ -195,6 +224,25 @@ def figure6(run: Run) -> Figure:
     return figure
 
 
+def figure7(run: Run) -> Figure:
+    """Vector and scalar, with the limits of other experiments that are at hand."""
+    surfaces = Surfaces(run.scans)
+    figure, axes = grid_of(1, 2, 4.2)
+    for panel, kind in zip(axes.flat, ("V", "S"), strict=True):
+        word = FILE_OF_MEDIATOR[kind]
+        draw.plane_frame(panel, surfaces(f"fig6_{word}", EXPERIMENTS[0]))
+        for experiment in DRAWN:
+            draw.exclusion(panel, surfaces.curve(word, experiment), style.EXPERIMENTS[experiment])
+        others = [curve for curve in run.published if curve.parameter == f"g_{kind}"]
+        lines = [draw.published_curve(panel, curve, order) for order, curve in enumerate(others)]
+        panel.text(0.97, 0.04, quantities.MEDIATORS[kind], transform=panel.transAxes, ha="right")
+        if lines:
+            panel.legend(handles=lines, loc="upper left")
+    shaded = Patch(color="0.5", alpha=0.3, linewidth=0, label="excluded, 90% C.L.")
+    draw.legend_above(figure, [*handles_of_experiments(), shaded])
+    return figure
+
+
 def figure8(run: Run) -> Figure:
     return profiles(run, [[(f"fig8_a_{f}", f"a_{f}") for f in FLAVOURS]])
 
@@ -206,6 +254,7 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
     "fig4": figure4,
     "fig5": figure5,
     "fig6": figure6,
+    "fig7": figure7,
     "fig8": figure8,
 }
 

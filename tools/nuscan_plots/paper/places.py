@@ -1,4 +1,4 @@
-"""Where the program, the data and the grids are."""
+"""Where the program and the grids are."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ from ..errors import NuscanError
 # The same in the source tree (tools/nuscan_plots) and in an installation (share/nuscan/python/nuscan_plots).
 ROOT = Path(__file__).resolve().parents[3]
 GRIDS = ROOT / "grids" / "paper"
-
-
-def data() -> Path:
-    """Data folder: NUSCAN_DATA_DIR, or the one beside this package."""
-    named = os.environ.get("NUSCAN_DATA_DIR")
-    return Path(named) if named else ROOT / "data"
 
 
 def program() -> Path:

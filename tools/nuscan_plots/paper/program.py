@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +14,10 @@ from threading import Lock
 from typing import Any
 
 from ..errors import NuscanError
+
+
+# nuscan computes contours with this package; this interpreter is known to have what it needs.
+INTERPRETER = {"NUSCAN_PYTHON": sys.executable, "NUSCAN_PYTHON_DIR": str(Path(__file__).resolve().parents[2])}
 
 
 @dataclass
@@ -28,7 +33,9 @@ class Program:
         """Runs a command; raises NuscanError with its own words where it fails."""
         begin = time.monotonic()
         try:
-            done = subprocess.run([self.path, *arguments], capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [self.path, *arguments], capture_output=True, text=True, check=False, env={**os.environ, **INTERPRETER}
+            )
         except OSError as error:
             raise NuscanError(f"{self.path}: cannot be run ({error.strerror}); see NUSCAN") from error
         with self._lock:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import NuscanError
+from ..published import PaperLimit
 from ..quantities import customary
 from ..surface import Intervals
 
@@ -16,6 +15,8 @@ COLUMNS = (
     "experiment", "parameter", "paper_lower", "paper_upper", "nuscan_lower", "nuscan_upper", "ratio_lower", "ratio_upper",
     "verdict", "kind", "unit", "grid_lower", "grid_upper", "grid_agreement", "note",
 )  # fmt: skip
+TOLERANCE = 0.03
+"""Relative, of the comparison with printed limits: what rounding and unpublished details of the paper's analysis leave open."""
 GRID_TOLERANCE = 0.002
 """Relative: limits read off a grid, interpolated between its nodes, against those found by root finding."""
 
@@ -44,32 +45,13 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Published:
-    """What the paper prints for one parameter of one experiment; `compare_with` stands for a misprinted upper end."""
-
-    experiment: str
-    parameter: str
-    unit: str
-    kind: str
-    lower: float | None
-    upper: float | None
-    compare_with: float | None
-    note: str
-
-    @property
-    def reference(self) -> float | None:
-        """The upper end to compare with."""
-        return self.upper if self.compare_with is None else self.compare_with
-
-
-@dataclass(frozen=True)
 class Row:
     """A published limit beside the computed one and the one read off the grid."""
 
-    paper: Published
+    paper: PaperLimit
     limit: Limit
     grid: Limit | None
-    tolerance: float
+    tolerance: float = TOLERANCE
 
     @property
     def ratio_lower(self) -> float | None:
@@ -77,12 +59,12 @@ class Row:
 
     @property
     def ratio_upper(self) -> float | None:
-        return _ratio(self.limit.upper, self.paper.reference)
+        return _ratio(self.limit.upper, self.paper.upper_reference)
 
     @property
     def verdict(self) -> str:
         """"ok" if every printed end is met within the tolerance, else "off"."""
-        ends = ((self.paper.lower, self.ratio_lower), (self.paper.reference, self.ratio_upper))
+        ends = ((self.paper.lower, self.ratio_lower), (self.paper.upper_reference, self.ratio_upper))
         for printed, ratio in ends:
             if printed is not None and (ratio is None or not abs(ratio - 1.0) <= self.tolerance):
                 return "off"
@@ -124,35 +106,6 @@ def difference(grid: Limit, limit: Limit) -> float:
     return worst
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file; NuscanError where there is none or it is damaged."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NuscanError(f"{path}: {error.strerror}; NUSCAN_DATA_DIR names another data folder") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise NuscanError(f"{path}: not TOML: {error}") from error
-
-
-def read_published(path: Path) -> tuple[list[Published], float]:
-    """All limits of paper_table1.toml that the paper prints, and the tolerance of the comparison."""
-    content = read_toml(path)
-    rows = [
-        Published(
-            entry["experiment"],
-            entry["parameter"],
-            entry["unit"],
-            entry["kind"],
-            entry.get("paper_lower"),
-            entry.get("paper_upper"),
-            entry.get("compare_with"),
-            entry.get("note", ""),
-        )
-        for entry in content["limit"]
-    ]
-    return [row for row in rows if row.upper is not None], float(content["tolerance_paper"])
-
-
 def limits_of(answer: dict[str, Any]) -> dict[str, Limit]:
     """Limits by parameter, from what `nuscan limits --json` prints."""
     found: dict[str, Limit] = {}
@@ -175,22 +128,21 @@ def limit_of_grid(stored: Intervals) -> Limit:
 
 
 def compare(
-    published: list[Published],
+    published: list[PaperLimit],
     limits: dict[str, dict[str, Limit]],
     grids: dict[tuple[str, str], Limit],
-    tolerance: float,
 ) -> list[Row]:
     """A row for every printed limit.
 
     Args:
-        published: what the paper prints.
+        published: Table I of the paper; rows without a printed limit are left out.
         limits: computed limits by experiment and parameter.
         grids: limits read off the grids, by (experiment, parameter); may lack some.
-        tolerance: relative, of the verdicts.
     """
     return [
-        Row(paper, limits[paper.experiment][paper.parameter], grids.get((paper.experiment, paper.parameter)), tolerance)
+        Row(paper, limits[paper.experiment][paper.parameter], grids.get((paper.experiment, paper.parameter)))
         for paper in published
+        if paper.upper is not None
     ]
 
 

@@ -15,6 +15,7 @@ nuscan_build_packages=(
     nlohmann-json3-dev
     libboost-dev
     libssl-dev
+    libyaml-cpp-dev
     libgtest-dev
 )
 # Of these a working interpreter, whichever it is, will do.

@@ -162,26 +162,19 @@ def chi2_threshold(cl: float) -> float:
 
 
 def compute_contour(surface: Map, cl: float) -> Contour:
-    """Contour of a plane at a confidence level for two parameters, interpolated in the logarithm of logarithmic axes."""
-    import contourpy
+    """Contour of a plane at a confidence level for two parameters, as `nuscan limits` computes it."""
+    from .contours import contours
 
     if len(surface.axes) != 2 or min(surface.chi2.shape) < 2:
         raise NuscanError(
             f"{surface.path}: has {len(surface.axes)} axes; a contour needs two, with two points or more on each"
         )
-    x, y = surface.axes.values()
     threshold = chi2_threshold(cl)
     level = surface.chi2_min + threshold
-    u, v = (np.log(axis.values) if axis.logarithmic else axis.values for axis in (x, y))
-    # chi^2 grows by many powers of ten; beyond some multiples of the threshold it only has to stay finite.
-    z = np.ma.masked_invalid(np.minimum(surface.chi2, level + 100.0 * threshold)).T
-    lines = [line for line in contourpy.contour_generator(u, v, z).lines(level) if len(line) > 1]
-    points = [
-        np.column_stack([np.exp(p) if axis.logarithmic else p for p, axis in zip(line.T, (x, y), strict=True)])
-        for line in lines
-    ]
+    nodes, logarithmic = zip(*((axis.values, axis.logarithmic) for axis in surface.axes.values()), strict=True)
+    pieces = contours(list(nodes), list(logarithmic), surface.chi2, [level])[0]
     return Contour(
-        tuple(surface.axes), cl, 2, threshold, level, points, [bool((line[0] == line[-1]).all()) for line in lines]
+        tuple(surface.axes), cl, 2, threshold, level, [points for _, points in pieces], [closed for closed, _ in pieces]
     )
 
 

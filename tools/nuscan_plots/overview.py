@@ -84,6 +84,8 @@ def draw_files(
     elif len(names) == 2:
         handles += planes(axes, surfaces, maps, looks, cls, limits)
         title = f"{100 * cls[0]:g}% C.L." + (", shaded: excluded" if mediator(names) else ", shaded: allowed")
+        if len(cls) > 1 and not limits:
+            title += f"; thin: {', '.join(f'{100 * cl:g}%' for cl in cls[1:])}"
         draw.legend_inside(axes, handles, title)
     else:
         raise NuscanError(

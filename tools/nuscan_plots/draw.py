@@ -301,6 +301,8 @@ def save(figure: Figure, stem: Path, formats: Sequence[str] = ("png", "pdf")) ->
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(ending)
         try:
             figure.savefig(path, metadata=metadata)
+            # The layout is found; to find it again for the next format would take as long as to draw.
+            figure.set_layout_engine("none")
         except OSError as error:
             raise NuscanError(f"{path}: cannot be written ({error.strerror or error})") from error
         except ValueError as error:

@@ -93,8 +93,8 @@ def hashes(surfaces: Surfaces, finished: list[Finished]) -> dict[str, str]:
 
 def run(output: Path, quick: bool, restart: bool) -> bool:
     """Everything; returns whether all printed limits are met and the grids agree with them."""
-    program = Program(places.program())
     places.require_grids()
+    program = Program(places.program())
     published, others, curves = load_paper_table1(), load_limits(), load_curves()
     if output.exists() and not output.is_dir():
         raise NuscanError(f"{output}: is a file; give a folder with -o")

@@ -90,6 +90,11 @@ def derive(program: Program, scan: Scan) -> None:
         program.run("limits", output, "--cl", CL)
 
 
+def modified(path: Path) -> int | None:
+    """When a file was last written; None where there is none. A finished scan that is asked for again leaves its file alone."""
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
 def run_one(program: Program, scan: Scan, quick: bool, restart: bool) -> tuple[float, bool]:
     """Runs a scan and what is derived from it; returns seconds and whether it was there already."""
     begin = time.monotonic()
@@ -99,7 +104,9 @@ def run_one(program: Program, scan: Scan, quick: bool, restart: bool) -> tuple[f
         arguments += ["--nodes", str(QUICK_NODES[len(scan.axes)])]
     if restart:
         arguments += ["--restart"]
-    there = "already finished" in program.run("scan", *arguments).stderr
+    before = modified(scan.output)
+    program.run("scan", *arguments)
+    there = before is not None and modified(scan.output) == before
     if not there or not derived(surface.load(scan.output)):
         derive(program, scan)
         there = False

@@ -255,6 +255,7 @@ class Drawing(Case):
             axes.plot([0, 1], [0, 1])
             written.append([path.read_bytes() for path in draw.save(figure, self.folder / name)])
         self.assertEqual(written[0], written[1])
+        self.assertNotIn(b"/CreationDate", written[0][1])
         self.fails(lambda: draw.save(figure, self.folder / "nowhere" / "x"), "nowhere")
 
 

@@ -22,7 +22,7 @@ class Style:
 EXPERIMENTS = {
     "lz_ws2022_arxiv2208": Style("LZ (fitted efficiency)", "#0b4f9e", "-"),
     "xenonnt_sr0": Style("XENONnT", "#c1272d", (0, (5, 2))),
-    "lz_ws2022": Style("LZ (own efficiency)", "#3fa7d6", (0, (6, 1.5, 1.2, 1.5)), 1.4, 0.0),
+    "lz_ws2022": Style("LZ (own efficiency)", "#3fa7d6", (0, (6, 1.5, 1.2, 1.5)), 1.4, 0.07),
 }
 # The palette of Okabe and Ito, without the colours that the experiments have.
 OTHER_COLOURS = ("#009e73", "#e69f00", "#cc79a7", "#555555", "#7b3294", "#8c6d31")

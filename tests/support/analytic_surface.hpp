@@ -2,6 +2,7 @@
 /// Surface files of a function, for tests of what is derived from surfaces.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "host/io/surface_file.hpp"
+#include "host/support/sha256.hpp"
 #include "nuscan/scan/backend.hpp"
 
 namespace nuscan::test
@@ -39,7 +41,7 @@ inline void write_analytic_surface(std::filesystem::path const& path, std::vecto
     meta.title = "a function";
     meta.experiments = {"toy"};
     meta.configuration_canonical = "{}";
-    meta.configuration_sha256 = std::string(64, 'a');
+    meta.configuration_sha256 = sha256(meta.configuration_canonical);
     meta.version = "0.0.0";
     meta.chi2_zero = chi2_zero;
     meta.self_check = {1, 0.0, 1e-6, true};

@@ -375,7 +375,12 @@ void add_export(CLI::App& app, Program&)
         auto const written = options->format == "csv" ? export_csv(surface, results, folder)
                                                       : export_hepdata(surface, results, folder);
         for (auto const& path : written)
+        {
+            constexpr std::uintmax_t most_bytes = 10485760; // of a file, says HEPData
+            if (options->format == "hepdata" && std::filesystem::file_size(path) > most_bytes)
+                spdlog::warn("{} is larger than 10 MB, which HEPData refuses; scan it with fewer nodes for them", path.string());
             fmt::print("{}\n", path.string());
+        }
     });
 }
 

@@ -1,11 +1,13 @@
 #include "host/io/file_replacement.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,6 +57,27 @@ int create_locked(fs::path const& path, fs::path const& copy)
     }
 }
 
+/// Contents and permissions; false with errno set where that fails. (std::filesystem::copy_file calls a full disk an I/O error.)
+bool copy_contents(fs::path const& from, int to)
+{
+    int const source = ::open(from.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat found = {};
+    bool good = source >= 0 && ::fstat(source, &found) == 0 && ::ftruncate(to, 0) == 0 && ::fchmod(to, found.st_mode) == 0;
+    for (off_t left = found.st_size; good && left > 0;)
+    {
+        ssize_t const n = ::sendfile(to, source, nullptr, static_cast<std::size_t>(left));
+        if (n == 0) // the file became shorter meanwhile
+            errno = EIO;
+        good = n > 0 || (n < 0 && errno == EINTR);
+        left -= std::max<ssize_t>(n, 0);
+    }
+    int const reason = errno;
+    if (source >= 0)
+        ::close(source);
+    errno = reason;
+    return good;
+}
+
 } // namespace
 
 FileReplacement::FileReplacement(fs::path const& path)
@@ -65,14 +88,12 @@ FileReplacement::FileReplacement(fs::path const& path)
         throw InputError{fmt::format("{}: {}", path.string(), error.message())};
     copy_ = path_.string() + ".new";
     lock_ = create_locked(path_, copy_);
-    // Into the locked file: what is overwritten keeps its identity.
-    fs::copy_file(path_, copy_, fs::copy_options::overwrite_existing, error);
-    if (error)
+    if (!copy_contents(path_, lock_))
     {
-        std::error_code ignored;
-        fs::remove(copy_, ignored);
+        std::string const reason = errno_text();
+        fs::remove(copy_, error);
         ::close(lock_);
-        throw RunError{fmt::format("{}: cannot be copied to {}: {}", path.string(), copy_.string(), error.message())};
+        throw RunError{fmt::format("{}: cannot be copied to {}: {}", path.string(), copy_.string(), reason)};
     }
 }
 

@@ -88,7 +88,10 @@ public:
                 if (int const m = mass_axis(layout_, slice.axes); m >= 0)
                     for (char const* const definition : {"per_mass", "plane"})
                         records.curves.push_back(find_curve(slice, static_cast<std::size_t>(m), definition, cl));
-                found_.contours.push_back({slice.profile, contour(slice, cl)});
+                // A single mass makes no plane.
+                if (std::all_of(slice.axes.begin(), slice.axes.end(),
+                                [&](std::string const& name) { return axis_of(layout_, name).values.size() > 1; }))
+                    found_.contours.push_back({slice.profile, contour(slice, cl)});
             }
         }
         if (!records.intervals.empty() || !records.curves.empty())

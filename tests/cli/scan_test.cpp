@@ -409,7 +409,7 @@ TEST_F(Scan, InfoHasItsShape)
         names.insert(name);
     EXPECT_EQ(names, (std::set<std::string>{"title", "experiments", "axes", "points", "range", "failed", "best_fit", "null",
                                             "status", "self_check", "configuration", "configuration_sha256", "data_sha256",
-                                            "data_folder", "command_line", "program", "run"}));
+                                            "data_folder", "command_line", "program", "run", "derived"}));
     ASSERT_EQ(json.at("axes").size(), 2U);
     EXPECT_EQ(json.at("axes").at(0),
               (Json{{"name", "m_V"}, {"unit", "MeV"}, {"min", 1e-3}, {"max", 1e2}, {"n", 4}, {"scale", "log"}}));

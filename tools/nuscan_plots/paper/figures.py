@@ -24,7 +24,7 @@ from ..published import LimitCurve  # noqa: E402
 from ..surface import Map, Surface  # noqa: E402
 from .benchmarks import Benchmark, Panel  # noqa: E402
 from .program import cores  # noqa: E402
-from .scans import EXPERIMENTS, LAMBDA_PLANES, PAPER, Surfaces  # noqa: E402
+from .scans import EXPERIMENTS, LAMBDA_PLANES, Surfaces  # noqa: E402
 
 FLAVOURS = ("e", "mu", "tau")
 PAIRS = (("e", "mu"), ("e", "tau"), ("mu", "tau"))
@@ -117,10 +117,10 @@ def profiled(grid: str, kept: tuple[str, str]) -> Callable[[Surfaces, str], tupl
 
 def figure1(run: Run) -> Figure:
     """Spectra: electromagnetic properties above, mediators below; under each, what is beyond the Standard Model."""
-    panels = sorted((panel for panel in run.panels if panel.experiment in PAPER), key=lambda panel: PAPER.index(panel.experiment))
+    panels = sorted(run.panels, key=lambda panel: EXPERIMENTS.index(panel.experiment))
     style.use()
     figure, axes = plt.subplots(
-        4, len(panels), figsize=(4.8 * len(panels), 9.4), layout="constrained", squeeze=False, sharex="col",
+        4, len(panels), figsize=(4.2 * len(panels), 9.4), layout="constrained", squeeze=False, sharex="col",
         gridspec_kw={"height_ratios": (2.2, 1.0, 2.2, 1.0)},
     )  # fmt: skip
     figure.get_layout_engine().set(w_pad=0.06, h_pad=0.02, hspace=0.01)
@@ -150,8 +150,8 @@ def spectra_panel(axes: Axes, panel: Panel, points: list[Benchmark]) -> None:
     handles, labels = [handles[-1], *handles[:-1]], [labels[-1], *labels[:-1]]  # data first
     mass = points[0].values.get("m_" + (points[0].at_limit or "")[2:])
     axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=8.5, columnspacing=1.2,
-        title=panel.title + ("" if mass is None else f", mediators of {1e3 * mass:g} keV, each at its 90% C.L. limit"),
+        handles, labels, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, fontsize=8.5, columnspacing=0.9, handlelength=2.0,
+        title=style.of([panel.experiment]).label + ("" if mass is None else f", mediators of {1e3 * mass:g} keV"),
         alignment="left", borderaxespad=0.2, borderpad=0.1, labelspacing=0.35, title_fontsize=10.5,
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ FAMILIES = ("mu", "Lambda", "q", "r2")
 
 CAPTIONS = {
     "fig1": "Data with central 68.27% Poisson intervals, background, Standard Model, and benchmark points: magnetic moment, millicharge "
-    "and charge radius above; mediators of 10 keV, each at its own 90% C.L. limit, below. No pull is applied: in the fit, the "
+    "and charge radius above; mediators of 10 keV, each at its own 90% C.L. limit in that experiment, below. No pull is applied: in the fit, the "
     "normalisation of <sup>37</sup>Ar (LZ, 2.8 keV) comes down. Narrow panels: what a point adds to the Standard Model.",
     "fig2": "&Delta;&chi;<sup>2</sup> of the effective magnetic moments, one at a time.",
     "fig3": "90% C.L. regions (two parameters). Above: effective magnetic moments, the third one 0. Below: moduli of the transition "

@@ -1,6 +1,8 @@
 // What is derived from finished surfaces, from grid file to exported table.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -9,6 +11,7 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <boost/math/tools/minima.hpp>
@@ -585,6 +588,37 @@ TEST_F(SurfaceCommands, FullDiskIsAFailureAndTheFileStays)
         EXPECT_TRUE(result.said("out.h5: cannot write: File too large; the file is as it was")) << result;
         EXPECT_TRUE(contents() == before);
     }
+}
+
+TEST_F(SurfaceCommands, AKillAtAnyMomentLeavesAWholeFile)
+{
+    // Large enough for the copy and the writing to be hit.
+    write_analytic_surface(file("out.h5"),
+                           {test_axis("x", 0.0, 1.0, 60), test_axis("y", 0.0, 1.0, 60), test_axis("z", 0.0, 1.0, 60)}, 1.0,
+                           [](Point const& p) { return 1.0 + p[0] + p[1] + p[2]; });
+    auto const original = read_text(file("out.h5"));
+    int killed = 0;
+    int with_copy = 0;
+    for (int i = 0; i < 40; ++i)
+    {
+        temp_.write("out.h5", original);
+        RunningProgram program{{"profile", "out.h5", "--keep", "x", "y"}, options()};
+        // At first as soon as the copy is there, then later and later.
+        with_copy += program.wait_until([&] { return fs::exists(file("out.h5.new")); });
+        std::this_thread::sleep_for(std::chrono::microseconds(300 * i));
+        program.send(SIGKILL);
+        killed += program.wait().signal == SIGKILL;
+        if (read_text(file("out.h5")) == original)
+            continue;
+        auto const results = read_derived_results(file("out.h5"));
+        EXPECT_NE(results.find_profile("x,y"), nullptr) << "neither the old file nor the new one";
+        SurfaceReader{file("out.h5")}.chi2({0, 1000000});
+    }
+    EXPECT_GT(killed, 5) << "the test is to kill";
+    EXPECT_GT(with_copy, 5) << "and to do so while the file is changed";
+    temp_.write("out.h5", original);
+    expect_done({"profile", "out.h5", "--keep", "x", "y"});
+    EXPECT_FALSE(fs::exists(file("out.h5.new"))) << "what a killed program left goes with the next change";
 }
 
 TEST_F(SurfaceCommands, FailedSelfCheckIsWarnedOf)

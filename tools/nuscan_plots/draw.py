@@ -238,6 +238,7 @@ def spectrum_frame(axes: Axes, spectrum: Spectrum, energy: tuple[float, float]) 
     width = spectrum.edges[1] - spectrum.edges[0]
     bin_text = "keV" if np.isclose(width, 1.0) else f"({_fraction(width)} keV)"
     axes.set_xlim(*energy)
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
     axes.set_xlabel(r"reconstructed energy $E'$ [keV]")
     axes.set_ylabel(f"events / {bin_text}" if spectrum.unit == "events" else f"events / (t yr {bin_text})")
 

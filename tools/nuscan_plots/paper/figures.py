@@ -207,7 +207,7 @@ def figure6(run: Run) -> Figure:
         lines = [draw.published_curve(panel, curve, order) for order, curve in enumerate(others)]
         panel.text(0.96, 0.05, quantities.MEDIATORS[kind], transform=panel.transAxes, ha="right")
         if lines:
-            panel.legend(handles=lines, loc="upper left")
+            draw.legend_inside(panel, lines)
     last = axes[1, 2]
     draw.plane_frame(last, surfaces("fig6_vector", EXPERIMENTS[0]))
     last.set_xlabel(r"$m$ [$\mathrm{MeV}$]")
@@ -237,7 +237,7 @@ def figure7(run: Run) -> Figure:
         lines = [draw.published_curve(panel, curve, order) for order, curve in enumerate(others)]
         panel.text(0.97, 0.04, quantities.MEDIATORS[kind], transform=panel.transAxes, ha="right")
         if lines:
-            panel.legend(handles=lines, loc="upper left")
+            draw.legend_inside(panel, lines)
     shaded = Patch(color="0.5", alpha=0.3, linewidth=0, label="excluded, 90% C.L.")
     draw.legend_above(figure, [*handles_of_experiments(), shaded])
     return figure

@@ -75,6 +75,20 @@ void add_scan(CLI::App& app, Program& program);
 void add_info(CLI::App& app, Program& program);
 void add_validate(CLI::App& app, Program& program);
 
+void add_profile(CLI::App& app, Program& program);
+void add_export(CLI::App& app, Program& program);
+
+/// `limits OUT.h5`: the part of `limits` that is about finished surfaces.
+struct SurfaceLimitsCommand
+{
+    std::string file; ///< empty: limits of experiments
+    std::vector<std::string> keep;
+
+    void add_options(CLI::App& command);
+    /// Finds, stores and prints the limits. Throws InputError if options were given that make no sense with a file.
+    void run(CLI::App const& command, std::vector<double> const& cls, bool json) const;
+};
+
 /// "experiment" of the JSON outputs: a name, or an array where several were given.
 Json experiment_json(std::vector<std::string> const& experiments);
 

@@ -7,6 +7,7 @@
 
 #include "host/backends/reference.hpp"
 #include "host/cli/cli.hpp"
+#include "host/io/derived_results.hpp"
 #include "host/io/surface_file.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/error.hpp"
@@ -30,7 +31,32 @@ Json point_json(PointRecord const& point)
     return json;
 }
 
-void print_info(SurfaceReader const& file)
+/// Names of what profile and limits stored: "r2_e", "r2_e at 0.9".
+struct DerivedNames
+{
+    std::vector<std::string> profiles;
+    std::vector<std::string> limits;
+    std::vector<std::string> contours;
+};
+
+DerivedNames derived_names(DerivedResults const& results)
+{
+    DerivedNames names;
+    for (ProfileRecord const& profile : results.profiles)
+        names.profiles.push_back(profile.name());
+    for (LimitRecords const& records : results.limits)
+    {
+        for (IntervalRecord const& record : records.intervals)
+            names.limits.push_back(fmt::format("{} at {}", record.parameter, cl_name(record.cl)));
+        for (CurveRecord const& record : records.curves)
+            names.limits.push_back(fmt::format("{}_{} at {}", record.parameter, record.definition, cl_name(record.cl)));
+        for (ContourRecord const& record : records.contours)
+            names.contours.push_back(fmt::format("{} at {}", join(record.axes, ","), cl_name(record.cl)));
+    }
+    return names;
+}
+
+void print_info(SurfaceReader const& file, DerivedNames const& derived)
 {
     auto const& meta = file.meta();
     auto const& layout = file.layout();
@@ -55,9 +81,13 @@ void print_info(SurfaceReader const& file)
                meta.compiler, meta.cuda);
     fmt::print("command       {}\nconfiguration {}\ndata files    {}{}\n", meta.command_line, meta.configuration_sha256,
                meta.data_sha256.size(), meta.data_folder.empty() ? "" : " in " + meta.data_folder);
+    for (auto const& [kind, names] :
+         {std::pair{"profiles", derived.profiles}, std::pair{"limits", derived.limits}, std::pair{"contours", derived.contours}})
+        if (!names.empty())
+            fmt::print("{:<14}{}\n", kind, join(names, "; "));
 }
 
-Json info_json(SurfaceReader const& file)
+Json info_json(SurfaceReader const& file, DerivedNames const& derived)
 {
     auto const& meta = file.meta();
     auto const& layout = file.layout();
@@ -100,6 +130,7 @@ Json info_json(SurfaceReader const& file)
                    {"wall_time_s", meta.wall_time_s},
                    {"compute_time_s", meta.compute_time_s},
                    {"points_per_s", meta.points_per_s}};
+    json["derived"] = {{"profiles", derived.profiles}, {"limits", derived.limits}, {"contours", derived.contours}};
     return json;
 }
 
@@ -199,10 +230,11 @@ void add_info(CLI::App& app, Program&)
     command->footer("Example: nuscan info vector.h5");
     command->callback([options] {
         SurfaceReader const file(options->file);
+        auto const derived = derived_names(read_derived_results(options->file));
         if (options->json)
-            print_json(info_json(file));
+            print_json(info_json(file, derived));
         else
-            print_info(file);
+            print_info(file, derived);
     });
 }
 
@@ -226,6 +258,7 @@ void add_validate(CLI::App& app, Program& program)
         if (options->points < 0 || options->points > most_points)
             throw InputError(fmt::format("--points {}: choose 0 to {}", options->points, most_points));
         SurfaceReader const file(options->file);
+        read_derived_results(options->file); // with all checksums
         auto problems = check_contents(file);
         double worst = 0.0;
         if (options->points > 0)

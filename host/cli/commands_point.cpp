@@ -252,33 +252,52 @@ void add_spectrum(CLI::App& app, Program&)
 
 void add_limits(CLI::App& app, Program&)
 {
-    auto* const command = app.add_subcommand("limits", "One-dimensional limits of parameters");
+    auto* const command = app.add_subcommand("limits", "Limits of parameters, from experiments or from a finished surface");
     struct Options : CommonOptions
     {
         std::vector<std::string> parameters;
-        double cl = 0.90;
+        std::vector<double> cls{0.90};
+        double cl = 0.90; ///< the one of experiments
         int dof = 1;
         bool fix_pulls = false;
         bool convergence = false;
+        SurfaceLimitsCommand surface;
     };
     auto const options = std::make_shared<Options>();
     options->add_experiments(*command, true);
+    command->get_option("--experiment")->required(false); // not with a file
+    options->surface.add_options(*command);
     command->add_option("-p,--parameter", options->parameters, "Parameter; none means all mu, Lambda, q, r2 and a")->type_name("P");
     options->add_settings(*command, "Keep a parameter at a value");
-    command->add_option("--cl", options->cl, "Confidence level")->capture_default_str();
-    command->add_option("--dof", options->dof, "Degrees of freedom of Delta chi^2")->capture_default_str();
+    command->add_option("--cl", options->cls, "Confidence level; of a surface several")->capture_default_str()->type_name("CL");
+    command->add_option("--dof", options->dof, "Degrees of freedom of Delta chi^2; of contours and plane curves 2 by default")
+        ->capture_default_str();
     command->add_flag("--fix-pulls", options->fix_pulls, "Keep all pulls at 0");
     command->add_flag("--convergence", options->convergence, "Relative change of the limits when all quadrature nodes are doubled");
     options->add_json(*command);
     options->add_device(*command);
     options->add_inputs(*command);
     command->footer("Example: nuscan limits --experiment xenonnt_sr0 lz_ws2022 --parameter mu_e --cl 0.9\n"
-                    "         nuscan limits --experiment xenonnt_sr0 --parameter g_V --set m_V=0.05");
-    command->callback([options] {
-        if (!(options->cl > 0.0 && options->cl < 1.0))
-            throw InputError(fmt::format("--cl {:g}: a confidence level lies between 0 and 1, for example 0.9", options->cl));
+                    "         nuscan limits --experiment xenonnt_sr0 --parameter g_V --set m_V=0.05\n"
+                    "Of a surface: crossings of one axis; limits on a mediator's coupling mass by mass (per mass: against the\n"
+                    "minimum at that mass; plane: against that of the whole plane), contours (by Python's contourpy).\n"
+                    "         nuscan limits vector.h5 --cl 0.9 0.68\n"
+                    "         nuscan limits lambda.h5 --keep Lambda_1 Lambda_2");
+    command->callback([command, options] {
+        for (double const cl : options->cls)
+            if (!(cl > 0.0 && cl < 1.0))
+                throw InputError(fmt::format("--cl {:g}: a confidence level lies between 0 and 1, for example 0.9", cl));
         if (options->dof < 1)
             throw InputError(fmt::format("--dof {}: there must be at least one degree of freedom", options->dof));
+        if (!options->surface.file.empty())
+            return options->surface.run(*command, options->cls, options->json);
+        if (options->experiments.empty())
+            throw CLI::RequiredError("--experiment or a surface file");
+        if (!options->surface.keep.empty())
+            throw InputError("--keep: goes with a surface file only; name one");
+        if (options->cls.size() != 1)
+            throw InputError("--cl: limits of experiments take one confidence level; those of a surface file several");
+        options->cl = options->cls.front();
         FixedParameters const fixed = parse_settings(options->settings);
         LimitOptions limit_options;
         limit_options.cl = options->cl;

@@ -150,12 +150,17 @@ struct GridOptions : CommonOptions
 {
     std::string grid;
     std::string output;
+    std::optional<long long> nodes;
     std::optional<long long> chunk;
     bool restart = false;
 
     ScanConfiguration configuration() const
     {
         auto configuration = read_configuration(grid);
+        if (!experiments.empty())
+            configuration.experiments = experiments;
+        if (nodes)
+            limit_nodes(configuration, *nodes);
         apply_settings(configuration, parse_settings(settings));
         apply_inputs(configuration.inputs);
         return configuration;
@@ -177,6 +182,10 @@ struct GridOptions : CommonOptions
 void add_grid_options(CLI::App& command, GridOptions& options)
 {
     command.add_option("grid", options.grid, "Grid file (TOML)")->required()->type_name("GRID.toml");
+    command
+        .add_option("-e,--experiment", options.experiments, "Experiments in place of those of the grid file; give them after it")
+        ->type_name("NAME");
+    command.add_option("--nodes", options.nodes, "At most N nodes on each axis, same ranges: a coarse look")->type_name("N");
     options.add_settings(command, "Add or replace a [fixed] value");
     options.add_device(command);
     command.add_option("--chunk", options.chunk, "Points per chunk (default: chosen; never changes results)");
@@ -194,7 +203,8 @@ void add_plan(CLI::App& app, Program&)
     auto const options = std::make_shared<GridOptions>();
     add_grid_options(*command, *options);
     options->add_json(*command);
-    command->footer("Example: nuscan plan grids/vector_xenonnt_sr0.toml");
+    command->footer("Example: nuscan plan grids/vector_xenonnt_sr0.toml\n"
+                    "         nuscan plan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200");
     command->callback([options] {
         auto const configuration = options->configuration();
         DataFolder data = DataFolder::find();
@@ -249,7 +259,8 @@ void add_scan(CLI::App& app, Program& program)
     command->footer(
         "An interrupted scan continues when the same command is given again. Where points fail, the file is complete and\n"
         "has NaN there; they are listed, and the exit code is 1.\n"
-        "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5");
+        "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5\n"
+        "         nuscan scan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200 -o coarse.h5");
     command->callback([options, &program] {
         auto const configuration = options->configuration();
         ScanOptions scan = options->scan_options();

@@ -72,6 +72,8 @@ int run(int argc, char** argv)
     add_tmm(app, program);
     add_plan(app, program);
     add_scan(app, program);
+    add_profile(app, program);
+    add_export(app, program);
     add_info(app, program);
     add_validate(app, program);
 

@@ -484,6 +484,11 @@ extern "C" herr_t nuscan_keep_name(hid_t, char const* name, H5A_info_t const*, v
     return 0;
 }
 
+extern "C" herr_t nuscan_keep_child(hid_t, char const* name, H5L_info_t const*, void* names)
+{
+    return nuscan_keep_name(0, name, nullptr, names);
+}
+
 // --- objects and datasets -------------------------------------------------------------------------------------------------------
 
 std::string child_name(hid_t parent, std::string const& name)
@@ -651,6 +656,16 @@ File File::create(fs::path const& path)
 
 File File::open(fs::path const& path)
 {
+    return open(path, H5F_ACC_RDONLY);
+}
+
+File File::open_to_change(fs::path const& path)
+{
+    return open(path, H5F_ACC_RDWR);
+}
+
+File File::open(fs::path const& path, unsigned flags)
+{
     // HDF5 does not tell these apart; and it would wait for a pipe.
     std::error_code error;
     fs::file_status const status = fs::status(path, error);
@@ -666,7 +681,9 @@ File File::open(fs::path const& path)
     File file;
     file.disk_ = std::make_unique<Disk>();
     Handle const access = driver_access(file.disk_.get());
-    hid_t const id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.id());
+    if (flags == H5F_ACC_RDWR) // what is added carries checksums too
+        check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), "cannot open");
+    hid_t const id = H5Fopen(path.c_str(), flags, access.id());
     if (id < 0 && file.disk_->error != 0)
         throw Error{errno_text(file.disk_->error)};
     if (id < 0 && !has_signature(path))
@@ -733,6 +750,20 @@ Handle open_dataset(hid_t parent, std::string const& name)
     return open_object(parent, name, H5O_TYPE_DATASET, "dataset");
 }
 
+std::vector<std::string> child_names(hid_t group)
+{
+    std::vector<std::string> names;
+    check(H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, nullptr, nuscan_keep_child, &names),
+          fmt::format("cannot list '{}'", object_name(group)));
+    return names;
+}
+
+void remove_child(hid_t parent, std::string const& name)
+{
+    if (exists(parent, name))
+        check(H5Ldelete(parent, name.c_str(), H5P_DEFAULT), fmt::format("cannot remove '{}'", child_name(parent, name)));
+}
+
 void write_attribute(hid_t object, std::string const& name, double value)
 {
     write_raw_attribute(object, name, scalar_space(), H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
@@ -771,6 +802,11 @@ void write_attribute(hid_t object, std::string const& name, std::vector<std::str
 void write_attribute(hid_t object, std::string const& name, std::vector<std::uint8_t> const& values)
 {
     write_raw_attribute(object, name, simple_space({values.size()}), H5T_STD_U8LE, H5T_NATIVE_UINT8, values.data());
+}
+
+void remove_attribute(hid_t object, std::string const& name)
+{
+    check(H5Adelete(object, name.c_str()), fmt::format("cannot remove attribute '{}' of '{}'", name, object_name(object)));
 }
 
 bool has_attribute(hid_t object, std::string const& name)
@@ -890,6 +926,14 @@ void require_byte(hid_t dataset)
         throw Error{fmt::format("'{}' is not of type uint8", name)};
 }
 
+void require_int64(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const type{H5Dget_type(dataset), name};
+    if (H5Tequal(type.id(), H5T_STD_I64LE) <= 0 && H5Tequal(type.id(), H5T_STD_I64BE) <= 0)
+        throw Error{fmt::format("'{}' is not of type int64", name)};
+}
+
 void require_stored(File const& file, hid_t dataset, std::int64_t elements, std::size_t element_size)
 {
     auto const name = object_name(dataset);
@@ -953,6 +997,12 @@ Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::in
     return create_dataset(parent, name, dims, chunk, H5T_STD_U8LE, &fill);
 }
 
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, std::int64_t fill)
+{
+    return create_dataset(parent, name, dims, chunk, H5T_STD_I64LE, &fill);
+}
+
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values)
 {
     write_elements(dataset, dims, begin, end, H5T_NATIVE_DOUBLE, values);
@@ -962,6 +1012,12 @@ void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64
                 std::uint8_t const* values)
 {
     write_elements(dataset, dims, begin, end, H5T_NATIVE_UINT8, values);
+}
+
+void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,
+                std::int64_t const* values)
+{
+    write_elements(dataset, dims, begin, end, H5T_NATIVE_INT64, values);
 }
 
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double* values)
@@ -974,13 +1030,61 @@ void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_
     read_elements(dataset, dims, begin, end, H5T_NATIVE_UINT8, values);
 }
 
+void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::int64_t* values)
+{
+    read_elements(dataset, dims, begin, end, H5T_NATIVE_INT64, values);
+}
+
+namespace
+{
+
+template<class T>
+Handle write_whole(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, hid_t type, T fill,
+                   T const* values)
+{
+    std::int64_t count = 1;
+    for (std::int64_t const n : dims)
+        count *= n;
+    if (count == 0) // a chunk has at least one element
+    {
+        auto const what = fmt::format("cannot create dataset '{}'", child_name(parent, name));
+        Handle const space = simple_space(unsigned_dims(dims));
+        return {H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), what};
+    }
+    Handle dataset = create_dataset(parent, name, dims, chunk_shape(dims, chunk_target_values), type, &fill);
+    write_flat(dataset.id(), dims, 0, count, values);
+    return dataset;
+}
+
+template<class T>
+std::vector<T> read_whole(File const& file, hid_t dataset, std::vector<std::int64_t>& dims)
+{
+    auto const found = shape(dataset);
+    std::int64_t count = 1;
+    bool fits = found.size() == dims.size();
+    for (std::size_t a = 0; fits && a < dims.size(); ++a)
+    {
+        fits = dims[a] < 0 || dims[a] == found[a];
+        count *= found[a];
+    }
+    if (!fits)
+        throw Error{
+            fmt::format("'{}' has shape {}, expected {} (-1: any)", object_name(dataset), shape_text(found), shape_text(dims))};
+    dims = found;
+    std::vector<T> values;
+    if (count == 0)
+        return values;
+    require_stored(file, dataset, count, sizeof(T));
+    values.resize(static_cast<std::size_t>(count));
+    read_flat(dataset, dims, 0, count, values.data());
+    return values;
+}
+
+} // namespace
+
 Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values)
 {
-    std::vector<std::int64_t> const dims = {static_cast<std::int64_t>(values.size())};
-    Handle dataset = create_dataset(parent, name, dims, chunk_shape(dims, chunk_target_values),
-                                    std::numeric_limits<double>::quiet_NaN());
-    write_flat(dataset.id(), dims, 0, dims[0], values.data());
-    return dataset;
+    return write_array(parent, name, {static_cast<std::int64_t>(values.size())}, values.data());
 }
 
 std::vector<double> read_values(File const& file, hid_t dataset)
@@ -993,6 +1097,39 @@ std::vector<double> read_values(File const& file, hid_t dataset)
     std::vector<double> values(static_cast<std::size_t>(dims[0]));
     read_flat(dataset, dims, 0, dims[0], values.data());
     return values;
+}
+
+Handle write_array(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, double const* values)
+{
+    return write_whole(parent, name, dims, H5T_IEEE_F64LE, std::numeric_limits<double>::quiet_NaN(), values);
+}
+
+Handle write_array(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, std::uint8_t const* values)
+{
+    return write_whole(parent, name, dims, H5T_STD_U8LE, std::uint8_t{0}, values);
+}
+
+Handle write_array(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, std::int64_t const* values)
+{
+    return write_whole(parent, name, dims, H5T_STD_I64LE, std::int64_t{-1}, values);
+}
+
+std::vector<double> read_doubles(File const& file, hid_t dataset, std::vector<std::int64_t>& dims)
+{
+    require_double(dataset);
+    return read_whole<double>(file, dataset, dims);
+}
+
+std::vector<std::uint8_t> read_bytes(File const& file, hid_t dataset, std::vector<std::int64_t>& dims)
+{
+    require_byte(dataset);
+    return read_whole<std::uint8_t>(file, dataset, dims);
+}
+
+std::vector<std::int64_t> read_integers(File const& file, hid_t dataset, std::vector<std::int64_t>& dims)
+{
+    require_int64(dataset);
+    return read_whole<std::int64_t>(file, dataset, dims);
 }
 
 } // namespace nuscan::h5

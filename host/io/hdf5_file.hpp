@@ -92,6 +92,8 @@ public:
     static File create(std::filesystem::path const& path);
     /// Opens a file for reading. Throws Error saying whether it is missing, no HDF5 file or damaged.
     static File open(std::filesystem::path const& path);
+    /// The same for changing it in place.
+    static File open_to_change(std::filesystem::path const& path);
     ~File() { abandon(); }
     File(File&&) noexcept = default;
     File& operator=(File&&) = delete;
@@ -105,6 +107,7 @@ public:
 
 private:
     File() = default;
+    static File open(std::filesystem::path const& path, unsigned flags);
     void abandon() noexcept;
 
     std::unique_ptr<Disk> disk_; ///< outlives the handle
@@ -120,6 +123,10 @@ bool exists(hid_t parent, std::string const& name);
 /// Opens a child; throws Error if it is missing or something else.
 Handle open_group(hid_t parent, std::string const& name);
 Handle open_dataset(hid_t parent, std::string const& name);
+/// Names of all children, sorted.
+std::vector<std::string> child_names(hid_t group);
+/// Removes child \p name, if there is one. Its room is used again by what is written before the file is closed.
+void remove_child(hid_t parent, std::string const& name);
 
 // Attributes. Strings are UTF-8 of variable length, so that h5py gives str, and shorter than 4 kB: the reader trusts no longer one.
 // A bool is what h5py takes for one.
@@ -130,6 +137,8 @@ void write_attribute(hid_t object, std::string const& name, std::string const& v
 void write_attribute(hid_t object, std::string const& name, char const* value);
 void write_attribute(hid_t object, std::string const& name, std::vector<std::string> const& values);
 void write_attribute(hid_t object, std::string const& name, std::vector<std::uint8_t> const& values);
+/// Removes an attribute that is there.
+void remove_attribute(hid_t object, std::string const& name);
 
 bool has_attribute(hid_t object, std::string const& name);
 std::vector<std::string> attribute_names(hid_t object);
@@ -148,9 +157,10 @@ std::vector<std::int64_t> shape(hid_t dataset);
 /// "(2, 3)"
 std::string shape_text(std::vector<std::int64_t> const& dims);
 
-/// Throws Error unless \p dataset consists of IEEE doubles or of bytes.
+/// Throws Error unless \p dataset consists of IEEE doubles, of bytes or of signed 64-bit integers.
 void require_double(hid_t dataset);
 void require_byte(hid_t dataset);
+void require_int64(hid_t dataset);
 
 /// Throws Error if \p dataset cannot hold \p elements elements of \p element_size bytes: a file that lies about its size is refused
 /// before memory is taken for it.
@@ -164,16 +174,30 @@ Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::in
                       std::vector<std::int64_t> const& chunk, double fill);
 Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
                       std::vector<std::int64_t> const& chunk, std::uint8_t fill);
+Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                      std::vector<std::int64_t> const& chunk, std::int64_t fill);
 
 /// Elements [begin, end) of a dataset in flat (C) order.
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values);
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,
                 std::uint8_t const* values);
+void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,
+                std::int64_t const* values);
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double* values);
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::uint8_t* values);
+void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::int64_t* values);
 
 /// A one-dimensional dataset of doubles.
 Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values);
 std::vector<double> read_values(File const& file, hid_t dataset);
+
+/// Whole arrays of any shape, no element included; \p values in flat order. Chunked with checksums, but for empty ones.
+Handle write_array(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, double const* values);
+Handle write_array(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, std::uint8_t const* values);
+Handle write_array(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims, std::int64_t const* values);
+/// Throws Error unless type and shape are those expected; an entry -1 of \p dims stands for any length and receives what was found.
+std::vector<double> read_doubles(File const& file, hid_t dataset, std::vector<std::int64_t>& dims);
+std::vector<std::uint8_t> read_bytes(File const& file, hid_t dataset, std::vector<std::int64_t>& dims);
+std::vector<std::int64_t> read_integers(File const& file, hid_t dataset, std::vector<std::int64_t>& dims);
 
 } // namespace nuscan::h5

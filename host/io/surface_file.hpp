@@ -18,7 +18,7 @@ namespace nuscan
 
 /// Schema of the file. A reader refuses another major version and accepts a newer minor one.
 inline constexpr int schema_major = 1;
-inline constexpr int schema_minor = 1;
+inline constexpr int schema_minor = 2;
 
 /// Status of a point that a shard does not hold.
 inline constexpr std::uint8_t status_not_computed = 255;

@@ -186,6 +186,14 @@ void apply_settings(ScanConfiguration& configuration, FixedParameters const& set
     }
 }
 
+void limit_nodes(ScanConfiguration& configuration, long long nodes)
+{
+    if (nodes < 2)
+        throw InputError(fmt::format("--nodes {}: an axis that covers a range has at least 2 nodes", nodes));
+    for (Axis& axis : configuration.axes)
+        axis.n = std::min<std::int64_t>(axis.n, nodes);
+}
+
 std::string canonical_form(ScanConfiguration const& configuration)
 {
     // ordered_json keeps the order of axes; numbers are written with the shortest text that reads back the same.

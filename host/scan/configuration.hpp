@@ -40,6 +40,10 @@ ScanConfiguration read_configuration(std::filesystem::path const& path);
 /// Sets fixed values given on the command line: adds or replaces [fixed] ones, refuses axes.
 void apply_settings(ScanConfiguration& configuration, FixedParameters const& settings);
 
+/// Leaves at most \p nodes nodes on every axis, over the same ranges: a coarse look at a fine grid. Throws InputError if \p nodes is
+/// below 2, which no range has room for.
+void limit_nodes(ScanConfiguration& configuration, long long nodes);
+
 /// Canonical form: one JSON text in which everything that does not change the surface (comments, order of [fixed], number formats,
 /// title) is gone.
 std::string canonical_form(ScanConfiguration const& configuration);

@@ -488,6 +488,15 @@ std::vector<CommandCase> command_cases()
          scan({"--set", "mu_universal=1e-11"}),
          {"grid.toml: mu_e and mu_universal describe the same magnetic moment"}},
         {"SettingTwiceOnAScan", scan({"--set", "q_e=0", "--set", "q_e=0"}), {"q_e is set twice"}},
+        // --experiment and --nodes of a grid
+        {"UnknownExperimentOfAScan", scan({"-e", "lz_ws22"}), {"unknown experiment 'lz_ws22'; did you mean 'lz_ws2022'?"}},
+        {"ExperimentOfAScanTwice",
+         scan({"-e", "lz_ws2022", "-e", "lz_ws2022"}),
+         {"grid.toml: experiment 'lz_ws2022' is given twice"}},
+        {"SameDataTwiceInAScan", scan({"-e", "lz_ws2022", "lz_ws2022_arxiv2208"}), {"have the same data"}},
+        {"OneNode", scan({"--nodes", "1"}), {"--nodes 1: an axis that covers a range has at least 2 nodes"}},
+        {"NegativeNodes", scan({"--nodes", "-3"}), {"--nodes -3: an axis that covers a range has at least 2 nodes"}},
+        {"NodesAreAWord", scan({"--nodes", "few"}), {"--nodes"}},
         // limits
         {"ConfidenceLevelZero", limits({"--cl", "0"}), {"--cl 0: a confidence level lies between 0 and 1"}},
         {"ConfidenceLevelAboveOne", limits({"--cl", "1.5"}), {"--cl 1.5: a confidence level lies between 0 and 1"}},

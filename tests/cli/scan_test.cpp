@@ -409,7 +409,7 @@ TEST_F(Scan, InfoHasItsShape)
         names.insert(name);
     EXPECT_EQ(names, (std::set<std::string>{"title", "experiments", "axes", "points", "range", "failed", "best_fit", "null",
                                             "status", "self_check", "configuration", "configuration_sha256", "data_sha256",
-                                            "data_folder", "command_line", "program", "run"}));
+                                            "data_folder", "command_line", "program", "run", "derived"}));
     ASSERT_EQ(json.at("axes").size(), 2U);
     EXPECT_EQ(json.at("axes").at(0),
               (Json{{"name", "m_V"}, {"unit", "MeV"}, {"min", 1e-3}, {"max", 1e2}, {"n", 4}, {"scale", "log"}}));
@@ -494,6 +494,25 @@ TEST_F(Scan, OtherConfigurationIsRefusedAndRestartReplaces)
     EXPECT_EQ(bits("out.h5").status.size(), 30U);
     // --restart computes a finished scan anew, too.
     EXPECT_FALSE(scan("out.h5", {"--restart"}).said("is finished already"));
+}
+
+TEST_F(Scan, ExperimentsAndNodesOfTheCommandLineCountAsIfTheyStoodInTheFile)
+{
+    write("grid.toml", vector_grid({"lz_ws2022"}, 5, 4));
+    scan("file.h5");
+    write("grid.toml", vector_grid({"xenonnt_sr0"}, 50, 4));
+    Arguments const options{"--experiment", "lz_ws2022", "--nodes", "5"};
+    scan("options.h5", options);
+    EXPECT_EQ(bits("options.h5"), bits("file.h5"));
+    SurfaceReader const changed{file("options.h5")};
+    EXPECT_EQ(changed.meta().experiments, std::vector<std::string>{"lz_ws2022"});
+    EXPECT_EQ(changed.meta().configuration_canonical, SurfaceReader{file("file.h5")}.meta().configuration_canonical);
+    EXPECT_TRUE(scan("options.h5", options).said("is finished already"));
+    EXPECT_EQ(run(scan_command("options.h5")).exit_code, 2) << "another scan passed for the same";
+    auto const plan = run_json({"plan", "grid.toml", "-e", "lz_ws2022", "-e", "xenonnt_sr0", "--nodes", "7", "--json"},
+                               this->options());
+    EXPECT_EQ(plan.at("experiments"), (Json{"lz_ws2022", "xenonnt_sr0"}));
+    EXPECT_EQ(plan.at("points"), 28);
 }
 
 TEST_F(Scan, OtherDataFilesAreRefused)

@@ -247,6 +247,20 @@ TEST_F(Configuration, SettingsAddAndReplaceFixedValuesButNotAxes)
     EXPECT_EQ(canonical_form(configuration), in_file);
 }
 
+TEST_F(Configuration, NodesAreLimitedOverTheSameRanges)
+{
+    auto configuration = read(example);
+    limit_nodes(configuration, 35);
+    // The same as if it stood in the file; an axis with fewer nodes keeps them.
+    EXPECT_EQ(canonical_form(configuration), canonical(changed("n = 40", "n = 35")));
+    auto one = read("[scan]\nexperiments = [\"xenonnt_sr0\"]\n[axes]\nmu_e = { min = 0.0, max = 0.0, n = 1 }\n");
+    limit_nodes(one, 2);
+    EXPECT_EQ(one.axes[0].n, 1);
+    for (long long const nodes : {1, 0, -5})
+        expect_input_error([&] { limit_nodes(configuration, nodes); },
+                           {"--nodes " + std::to_string(nodes) + ": an axis that covers a range has at least 2 nodes"});
+}
+
 TEST_F(Configuration, SettingsAreParsed)
 {
     EXPECT_EQ(parse_setting("mu_e=1e-11"), (std::pair{find_parameter("mu_e"), 1e-11}));

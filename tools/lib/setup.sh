@@ -15,6 +15,7 @@ nuscan_build_packages=(
     nlohmann-json3-dev
     libboost-dev
     libssl-dev
+    libyaml-cpp-dev
     libgtest-dev
 )
 # Of these a working interpreter, whichever it is, will do.
@@ -64,6 +65,15 @@ find_python()
 python_works()
 {
     "$1" -c 'import tomllib, numpy, h5py, matplotlib' >/dev/null 2>&1
+}
+
+# run_python_package PACKAGE ARGUMENT...: replaces the shell by a package of tools/. Installs nothing.
+run_python_package()
+{
+    find_python || die "no Python 3.11 or later with numpy, h5py and matplotlib; install python3-numpy, python3-h5py and" \
+        "python3-matplotlib, or name an interpreter in NUSCAN_PYTHON"
+    export PYTHONPATH="$nuscan_root/tools${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1
+    exec "$nuscan_python" -m "$@"
 }
 
 # missing_packages ENTRY...: prints the packages that are not there, one a line.

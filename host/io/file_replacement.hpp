@@ -1,0 +1,34 @@
+/// \file
+/// Changing a finished file so that it is whole at every moment.
+#pragma once
+
+#include <filesystem>
+
+namespace nuscan
+{
+
+/// A copy of a file to be changed in its stead: \p path itself stays as it is until commit(), which puts the changed copy in its place
+/// in one step. Without commit() the copy is removed.
+class FileReplacement
+{
+public:
+    /// Copies the file to a sibling. Throws InputError if the folder takes no files, RunError if the disk is full or another nuscan
+    /// is changing the same file.
+    explicit FileReplacement(std::filesystem::path const& path);
+    ~FileReplacement();
+    FileReplacement(FileReplacement const&) = delete;
+    FileReplacement& operator=(FileReplacement const&) = delete;
+
+    std::filesystem::path const& copy() const { return copy_; }
+
+    /// Renames the copy, which must be on the disk by now. Throws RunError.
+    void commit();
+
+private:
+    std::filesystem::path path_; ///< without symbolic links
+    std::filesystem::path copy_;
+    int lock_ = -1;
+    bool committed_ = false;
+};
+
+} // namespace nuscan

@@ -608,7 +608,7 @@ TEST_F(SurfaceCommands, AKillAtAnyMomentLeavesAWholeFile)
     }
     int killed = 0;
     int with_copy = 0;
-    constexpr int kills = 60;
+    constexpr int kills = 30;
     for (int i = 0; i < kills; ++i)
     {
         temp_.write("out.h5", original);

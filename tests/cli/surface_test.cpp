@@ -594,18 +594,29 @@ TEST_F(SurfaceCommands, AKillAtAnyMomentLeavesAWholeFile)
 {
     // Large enough for the copy and the writing to be hit.
     write_analytic_surface(file("out.h5"),
-                           {test_axis("x", 0.0, 1.0, 60), test_axis("y", 0.0, 1.0, 60), test_axis("z", 0.0, 1.0, 60)}, 1.0,
+                           {test_axis("x", 0.0, 1.0, 100), test_axis("y", 0.0, 1.0, 100), test_axis("z", 0.0, 1.0, 100)}, 1.0,
                            [](Point const& p) { return 1.0 + p[0] + p[1] + p[2]; });
     auto const original = read_text(file("out.h5"));
+    auto const copy_is_there = [&] { return fs::exists(file("out.h5.new")); };
+    std::chrono::steady_clock::duration length;
+    {
+        RunningProgram program{{"profile", "out.h5", "--keep", "x", "y"}, options()};
+        program.wait_until(copy_is_there);
+        auto const start = std::chrono::steady_clock::now();
+        program.wait();
+        length = std::chrono::steady_clock::now() - start;
+    }
     int killed = 0;
     int with_copy = 0;
-    for (int i = 0; i < 40; ++i)
+    constexpr int kills = 30;
+    for (int i = 0; i < kills; ++i)
     {
         temp_.write("out.h5", original);
+        fs::remove(file("out.h5.new"));
         RunningProgram program{{"profile", "out.h5", "--keep", "x", "y"}, options()};
         // At first as soon as the copy is there, then later and later.
-        with_copy += program.wait_until([&] { return fs::exists(file("out.h5.new")); });
-        std::this_thread::sleep_for(std::chrono::microseconds(300 * i));
+        with_copy += program.wait_until(copy_is_there);
+        std::this_thread::sleep_for(length * i / kills);
         program.send(SIGKILL);
         killed += program.wait().signal == SIGKILL;
         if (read_text(file("out.h5")) == original)

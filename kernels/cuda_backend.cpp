@@ -23,11 +23,6 @@ namespace cuda
 namespace
 {
 
-/// Points of a chunk at most: enough to fill the largest device many times over.
-constexpr std::int64_t largest_factored_chunk = std::int64_t{1} << 20;
-constexpr std::int64_t largest_direct_chunk = std::int64_t{1} << 16;
-/// Smaller chunks would leave a device idle; with less memory than they need there is no point in going on.
-constexpr std::int64_t smallest_chunk = std::int64_t{1} << 10;
 /// Share of the free memory that templates may take.
 constexpr double bank_share = 0.5;
 
@@ -82,10 +77,22 @@ struct Lane
 class Worker
 {
 public:
-    Worker(ProblemView const& host, bool direct, int ordinal) : direct_(direct), ordinal_(ordinal)
+    Worker(ProblemView const& host, bool direct, int ordinal, CudaSizes const& sizes)
+        : sizes_(sizes)
+        , direct_(direct)
+        , ordinal_(ordinal)
     {
         check(cudaSetDevice(ordinal_), "choosing the device");
-        problem_.emplace(host);
+        try
+        {
+            problem_.emplace(host);
+        }
+        catch (OutOfMemory const& problem)
+        {
+            throw RunError(fmt::format("{}; the tables of the experiments do not fit: stop other programs on device {} or use "
+                                       "--device cpu",
+                                       problem.what(), ordinal_));
+        }
     }
 
     void evaluate(IndexRange range, PointOutputs const& outputs)
@@ -93,6 +100,22 @@ public:
         check(cudaSetDevice(ordinal_), "choosing the device");
         if (range.size() == 0)
             return;
+        try
+        {
+            run(range, outputs);
+        }
+        catch (...)
+        {
+            abandon();
+            throw;
+        }
+    }
+
+private:
+    ProblemView const& view() const { return problem_->view(); }
+
+    void run(IndexRange range, PointOutputs const& outputs)
+    {
         prepare(range.size(), outputs);
         std::size_t turn = 0;
         for (std::int64_t begin = range.begin; begin < range.end;)
@@ -111,17 +134,34 @@ public:
             finish(*lanes_[(turn + i) % 2], range.begin, outputs);
     }
 
-private:
-    ProblemView const& view() const { return problem_->view(); }
+    /// After a failure: nothing under way, nothing kept that may be half done.
+    void abandon()
+    {
+        for (auto& lane : lanes_)
+            if (lane)
+            {
+                cudaStreamSynchronize(lane->stream.get());
+                lane->range = {};
+            }
+        bank_begin_ = bank_end_ = 0;
+        cudaGetLastError();
+    }
 
     /// Memory for chunks of up to \p points points with the outputs wanted.
     void prepare(std::int64_t points, PointOutputs const& outputs)
     {
+        // Several chunks, so that one is copied and handed over while the next is computed, but none too small for the device.
+        constexpr std::int64_t chunks = 4;
+        std::int64_t const largest = direct_ ? sizes_.direct_chunk : sizes_.factored_chunk;
+        std::int64_t const busy = direct_ ? sizes_.busy_direct : sizes_.busy_factored;
+        std::int64_t wanted = std::min({points, largest, std::max(busy, (points + chunks - 1) / chunks)});
         bool const same = lanes_[0] && lanes_[1] && (outputs.pulls != nullptr) == (lanes_[0]->pulls.size() > 0)
                           && (outputs.rates != nullptr) == (lanes_[0]->rates.size() > 0);
-        std::int64_t wanted = std::min(points, direct_ ? largest_direct_chunk : largest_factored_chunk);
-        if (same && (chunk_ >= wanted || memory_is_short_))
+        if (same && (capacity_ >= wanted || memory_is_short_))
+        {
+            chunk_ = std::min(wanted, capacity_);
             return;
+        }
         for (;;)
         {
             lanes_[0].reset();
@@ -130,18 +170,27 @@ private:
             {
                 lanes_[0].emplace(wanted, view(), outputs, direct_);
                 lanes_[1].emplace(wanted, view(), outputs, direct_);
-                chunk_ = wanted;
+                chunk_ = capacity_ = wanted;
                 return;
             }
             catch (OutOfMemory const& problem)
             {
+                lanes_[0].reset();
+                lanes_[1].reset();
+                // Templates are made again more cheaply than points in small chunks.
+                if (bank_capacity_ > 0)
+                {
+                    bank_ = {};
+                    bank_capacity_ = bank_begin_ = bank_end_ = 0;
+                    continue;
+                }
                 memory_is_short_ = true;
-                if (wanted <= smallest_chunk)
+                if (wanted <= sizes_.smallest_chunk)
                     throw RunError(
-                        fmt::format("{}; a chunk of {} points does not fit into the free memory of device {}: stop other "
-                                    "programs on it, store fewer outputs or use --device cpu",
+                        fmt::format("{}; a chunk of {} points does not fit: stop other programs on device {}, store fewer "
+                                    "outputs or use --device cpu",
                                     problem.what(), wanted, ordinal_));
-                wanted = std::max(smallest_chunk, wanted / 2);
+                wanted = std::max(sizes_.smallest_chunk, wanted / 2);
             }
         }
     }
@@ -160,6 +209,7 @@ private:
     {
         if (bank_capacity_ == 0)
             make_bank();
+        lane.range = compact_part(view(), lane.range);
         CombinationBox box = combination_box(view(), lane.range);
         while (box.last_mass - box.first_mass >= bank_capacity_)
         {
@@ -178,7 +228,11 @@ private:
         std::size_t total = 0;
         check(cudaMemGetInfo(&free, &total), "asking for free memory");
         auto const bytes = static_cast<std::size_t>(view().layout.size()) * sizeof(double);
-        auto const room = static_cast<std::int64_t>(bank_share * static_cast<double>(free) / static_cast<double>(bytes));
+        // The runtime takes local memory when the kernels start for the first time.
+        std::size_t const local = local_memory(view(), false);
+        double const usable = free > local ? static_cast<double>(free - local) : 0.0;
+        std::int64_t const room = sizes_.bank > 0 ? sizes_.bank
+                                                  : static_cast<std::int64_t>(bank_share * usable / static_cast<double>(bytes));
         std::int64_t capacity = std::clamp<std::int64_t>(room, 1, view().n_mass_combinations);
         for (;;)
             try
@@ -190,8 +244,9 @@ private:
             catch (OutOfMemory const& problem)
             {
                 if (capacity == 1)
-                    throw RunError(
-                        fmt::format("{}; the templates of one mass need {} bytes on device {}", problem.what(), bytes, ordinal_));
+                    throw RunError(fmt::format("{}; the templates of one mass do not fit: stop other programs on device {} or use "
+                                               "--device cpu",
+                                               problem.what(), ordinal_));
                 capacity = (capacity + 1) / 2;
             }
     }
@@ -256,9 +311,8 @@ private:
                 points.push_back(lane.range.begin + i);
         if (points.empty())
             return;
-        auto const slots = static_cast<std::size_t>(view().layout.n_slots);
-        std::size_t const batch = std::min(points.size(), static_cast<std::size_t>(largest_direct_chunk));
-        DeviceArray<double> const rates(batch * slots);
+        DeviceArray<double> const rates = direct_scratch(points.size());
+        std::size_t const batch = rates.size() / static_cast<std::size_t>(view().layout.n_slots);
         for (std::size_t begin = 0; begin < points.size(); begin += batch)
         {
             std::size_t const n = std::min(batch, points.size() - begin);
@@ -273,11 +327,33 @@ private:
         lane.stream.synchronise();
     }
 
+    /// Rates of up to \p points points, of fewer where memory is short.
+    DeviceArray<double> direct_scratch(std::size_t points) const
+    {
+        auto const slots = static_cast<std::size_t>(view().layout.n_slots);
+        std::size_t batch = std::min(points, static_cast<std::size_t>(sizes_.direct_chunk));
+        for (;;)
+            try
+            {
+                return DeviceArray<double>(batch * slots);
+            }
+            catch (OutOfMemory const& problem)
+            {
+                if (batch == 1)
+                    throw RunError(fmt::format("{}; the rates of one point do not fit: stop other programs on device {} or use "
+                                               "--device cpu",
+                                               problem.what(), ordinal_));
+                batch = (batch + 1) / 2;
+            }
+    }
+
+    CudaSizes sizes_;
     bool direct_;
     int ordinal_;
     std::optional<DeviceProblem> problem_;
     std::optional<Lane> lanes_[2];
-    std::int64_t chunk_ = 0;
+    std::int64_t capacity_ = 0; ///< points that a lane can hold
+    std::int64_t chunk_ = 0;    ///< points that it is given
     bool memory_is_short_ = false;
 
     /// Templates of the mass combinations [bank_begin_, bank_end_).
@@ -290,11 +366,11 @@ private:
 class CudaBackend : public Backend
 {
 public:
-    CudaBackend(std::shared_ptr<Problem const> problem, Route route, std::vector<int> const& ordinals)
+    CudaBackend(std::shared_ptr<Problem const> problem, Route route, std::vector<int> const& ordinals, CudaSizes const& sizes)
         : problem_(std::move(problem))
     {
         for (int const ordinal : ordinals)
-            workers_.push_back(std::make_unique<Worker>(problem_->view(), route == Route::direct, ordinal));
+            workers_.push_back(std::make_unique<Worker>(problem_->view(), route == Route::direct, ordinal, sizes));
     }
 
     std::string name() const override { return "cuda"; }
@@ -308,7 +384,7 @@ public:
             return;
         }
         std::vector<std::exception_ptr> failures(workers_.size());
-        std::vector<std::thread> threads;
+        std::vector<std::jthread> threads;
         for (std::int64_t w = 0; w < n; ++w)
             threads.emplace_back([&, w] {
                 auto const worker = static_cast<std::size_t>(w);
@@ -323,8 +399,7 @@ public:
                     failures[worker] = std::current_exception();
                 }
             });
-        for (auto& thread : threads)
-            thread.join();
+        threads.clear(); // joins
         for (auto const& failure : failures)
             if (failure)
                 std::rethrow_exception(failure);
@@ -340,7 +415,7 @@ std::string version_text(int version)
     return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
 }
 
-/// Why there is no usable device.
+/// Why a device cannot be used, or why there is none.
 std::string explain(cudaError_t code)
 {
     int driver = 0;
@@ -355,11 +430,34 @@ std::string explain(cudaError_t code)
     return fmt::format("CUDA does not start: {} ({})", cudaGetErrorString(code), cudaGetErrorName(code));
 }
 
+/// Takes the device for a moment. \returns why it cannot be used, empty if it can
+std::string try_device(int ordinal, cudaDeviceProp const& properties)
+{
+    cudaError_t code = cudaSetDevice(ordinal);
+    if (code == cudaSuccess)
+        code = load_kernels();
+    cudaGetLastError();
+    switch (code)
+    {
+    case cudaSuccess:
+        return "";
+    case cudaErrorNoKernelImageForDevice:
+    case cudaErrorInvalidDeviceFunction:
+    case cudaErrorUnsupportedPtxVersion:
+        return fmt::format("{} (compute capability {}.{}) cannot run the device code of this binary; build with "
+                           "-DCMAKE_CUDA_ARCHITECTURES={}{}",
+                           properties.name, properties.major, properties.minor, properties.major, properties.minor);
+    default:
+        return fmt::format("{} (cuda:{}) cannot be used: {} ({})", properties.name, ordinal, cudaGetErrorString(code),
+                           cudaGetErrorName(code));
+    }
+}
+
 } // namespace
 
 } // namespace cuda
 
-std::vector<CudaDevice> cuda_devices(std::string& reason)
+std::vector<CudaDevice> find_cuda_devices(std::string& reason, int only)
 {
     int count = 0;
     cudaError_t const code = cudaGetDeviceCount(&count);
@@ -373,33 +471,37 @@ std::vector<CudaDevice> cuda_devices(std::string& reason)
     for (int ordinal = 0; ordinal < count; ++ordinal)
     {
         cudaDeviceProp properties{};
-        if (cudaGetDeviceProperties(&properties, ordinal) != cudaSuccess || cudaSetDevice(ordinal) != cudaSuccess)
-            continue;
-        if (!cuda::kernels_run_on_current_device())
+        if (cudaError_t const failure = cudaGetDeviceProperties(&properties, ordinal); failure != cudaSuccess)
         {
-            reason = fmt::format("{} (compute capability {}.{}) cannot run the device code of this binary; build with "
-                                 "-DCMAKE_CUDA_ARCHITECTURES={}{}",
-                                 properties.name, properties.major, properties.minor, properties.major, properties.minor);
+            cudaGetLastError();
+            devices.push_back({ordinal, fmt::format("cuda:{}", ordinal), cuda::explain(failure)});
             continue;
         }
-        devices.push_back({ordinal, fmt::format("{} (cuda:{}, sm_{}{}, {:.0f} GiB)", properties.name, ordinal, properties.major,
-                                                properties.minor, static_cast<double>(properties.totalGlobalMem) / (1 << 30))});
+        devices.push_back({ordinal,
+                           fmt::format("{} (cuda:{}, sm_{}{}, {:.0f} GiB)", properties.name, ordinal, properties.major,
+                                       properties.minor, static_cast<double>(properties.totalGlobalMem) / (1 << 30)),
+                           only < 0 || only == ordinal ? cuda::try_device(ordinal, properties) : ""});
     }
-    if (!devices.empty())
-        reason.clear();
     return devices;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const> problem, Route route, int ordinal)
+std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const> problem, Route route, int ordinal, CudaSizes const& sizes)
 {
     std::string reason;
     std::vector<int> ordinals;
-    for (auto const& device : cuda_devices(reason))
-        if (ordinal < 0 || ordinal == device.ordinal)
+    for (auto const& device : find_cuda_devices(reason, ordinal))
+    {
+        if (ordinal >= 0 && ordinal != device.ordinal)
+            continue;
+        if (device.problem.empty())
             ordinals.push_back(device.ordinal);
+        else if (reason.empty())
+            reason = device.problem;
+    }
     if (ordinals.empty())
-        throw NotCompiled(fmt::format("no CUDA device to compute on: {}; use --device cpu", reason));
-    return std::make_unique<cuda::CudaBackend>(std::move(problem), route, ordinals);
+        throw NotCompiled(fmt::format("no CUDA device to compute on: {}; use --device cpu",
+                                      reason.empty() ? fmt::format("there is no device {}", ordinal) : reason));
+    return std::make_unique<cuda::CudaBackend>(std::move(problem), route, ordinals, sizes);
 }
 
 } // namespace nuscan

@@ -21,8 +21,16 @@ public:
     using RunError::RunError;
 };
 
-/// Throws RunError that names \p action if \p code is an error, OutOfMemory if memory is what is missing.
-void check(cudaError_t code, char const* action);
+/// Throws RunError that names \p action if \p code is an error, OutOfMemory if memory is what is missing. The runtime forgets the
+/// error, unless it has broken the device.
+void check(cudaError_t code, std::string const& action);
+
+/// Memory of the current device; OutOfMemory says how much was asked for and how much is free.
+void* reserve_device_memory(std::size_t bytes);
+/// Host memory that no paging moves.
+void* reserve_pinned_memory(std::size_t bytes);
+/// Copies pageable host memory to the device. It is there for every stream when this returns.
+void copy_to_device(void* to, void const* from, std::size_t bytes);
 
 /// Memory of the current device.
 template<class T>
@@ -33,13 +41,13 @@ public:
     explicit DeviceArray(std::size_t size) : size_(size)
     {
         if (size > 0)
-            check(cudaMalloc(reinterpret_cast<void**>(&data_), size * sizeof(T)), "reserving device memory");
+            data_ = static_cast<T*>(reserve_device_memory(size * sizeof(T)));
     }
     /// A copy of host values.
     DeviceArray(T const* values, std::size_t size) : DeviceArray(size)
     {
         if (size > 0)
-            check(cudaMemcpy(data_, values, size * sizeof(T), cudaMemcpyHostToDevice), "copying to the device");
+            copy_to_device(data_, values, size * sizeof(T));
     }
     DeviceArray(DeviceArray const&) = delete;
     DeviceArray& operator=(DeviceArray const&) = delete;
@@ -69,7 +77,7 @@ public:
     explicit PinnedArray(std::size_t size) : size_(size)
     {
         if (size > 0)
-            check(cudaMallocHost(reinterpret_cast<void**>(&data_), size * sizeof(T)), "reserving pinned host memory");
+            data_ = static_cast<T*>(reserve_pinned_memory(size * sizeof(T)));
     }
     PinnedArray(PinnedArray&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     PinnedArray& operator=(PinnedArray&& other) noexcept

@@ -245,29 +245,63 @@ __global__ void __launch_bounds__(block_size)
                [&](int, int slot) { return rates + slot * n_points + i; });
 }
 
-unsigned blocks_for(std::int64_t points)
+std::int64_t blocks_for(std::int64_t points)
 {
-    return static_cast<unsigned>((points + block_size - 1) / block_size);
+    return (points + block_size - 1) / block_size;
+}
+
+/// Of a launch whose threads are the points of a chunk.
+unsigned chunk_blocks(std::int64_t points)
+{
+    return static_cast<unsigned>(blocks_for(points));
+}
+
+/// What a block of the factored kernel keeps in shared memory.
+std::size_t factored_shared_bytes(ProblemView const& problem)
+{
+    return static_cast<std::size_t>(problem.layout.size() + shared_fit_size(problem.fit)) * sizeof(double);
+}
+
+std::size_t largest_shared_bytes()
+{
+    int device = 0;
+    int bytes = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "asking for the size of shared memory");
+    return static_cast<std::size_t>(bytes);
+}
+
+/// Whether points take their templates from global memory. That is a matter of the whole problem, never of the range at hand: the two
+/// kernels are compiled apart, and a point must not depend on what is asked for beside it.
+bool takes_scattered_kernel(ProblemView const& problem)
+{
+    if (problem.grid.is_list)
+        return true;
+    std::int64_t n_couplings = 1;
+    for (int v = 0; v < problem.basis.n_variables; ++v)
+        n_couplings *= problem.grid.shape[problem.variable_axis[v]];
+    // Below a warp's worth of couplings per mass most threads of a block would have nothing to do.
+    return n_couplings < 32 || factored_shared_bytes(problem) > largest_shared_bytes();
 }
 
 template<int static_monomials, int static_pulls>
 void launch_factored(ProblemView const& problem, IndexRange range, CombinationBox const& box, double const* bank,
                      DeviceOutputs const& outputs, cudaStream_t stream)
 {
-    std::int64_t const n_couplings = box.last_coupling - box.first_coupling + 1;
-    // Below a warp's worth of couplings per mass most threads of a block would have nothing to do.
-    if (problem.grid.is_list || n_couplings < 32)
+    if (takes_scattered_kernel(problem))
     {
         scattered_kernel<static_monomials, static_pulls>
-            <<<blocks_for(range.size()), block_size, 0, stream>>>(problem, range, box, bank, outputs);
+            <<<chunk_blocks(range.size()), block_size, 0, stream>>>(problem, range, box, bank, outputs);
         check(cudaGetLastError(), "starting the kernel of scattered points");
         return;
     }
-    std::int64_t const blocks_per_mass = blocks_for(n_couplings);
+    std::int64_t const blocks_per_mass = blocks_for(box.last_coupling - box.first_coupling + 1);
     std::int64_t const n_blocks = blocks_per_mass * (box.last_mass - box.first_mass + 1);
-    auto const bytes = static_cast<std::size_t>(problem.layout.size() + shared_fit_size(problem.fit)) * sizeof(double);
+    std::size_t const bytes = factored_shared_bytes(problem);
     auto const kernel = factored_kernel<static_monomials, static_pulls>;
-    if (bytes > 48 * 1024)
+    // More has to be asked for.
+    constexpr std::size_t granted = 48 * 1024;
+    if (bytes > granted)
         check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
               "asking for shared memory");
     for (std::int64_t first = 0; first < n_blocks; first += max_blocks)
@@ -295,13 +329,51 @@ void dispatch_pulls(ProblemView const& problem, IndexRange range, CombinationBox
 
 } // namespace
 
-bool kernels_run_on_current_device()
+cudaError_t load_kernels()
 {
     cudaFuncAttributes attributes{};
-    bool const found = cudaFuncGetAttributes(&attributes, fold_kernel) == cudaSuccess;
-    cudaGetLastError(); // a missing image is an answer, not a failure
-    return found;
+    cudaError_t const code = cudaFuncGetAttributes(&attributes, fold_kernel);
+    cudaGetLastError(); // an answer, not a failure
+    return code;
 }
+
+std::size_t local_memory(ProblemView const& problem, bool direct)
+{
+    cudaFuncAttributes attributes{};
+    // The form for any number of monomials and pulls has the largest variables.
+    if (direct)
+        check(cudaFuncGetAttributes(&attributes, rates_kernel<-1>), "asking for a kernel's memory");
+    else
+        check(cudaFuncGetAttributes(&attributes, scattered_kernel<-1, -1>), "asking for a kernel's memory");
+    bool const compiled_in = problem.layout.n_monomials == 3 && (problem.fit.n_pulls == 0 || problem.fit.n_pulls == 2);
+    if (!direct && compiled_in)
+        check(cudaFuncGetAttributes(&attributes, factored_kernel<3, 2>), "asking for a kernel's memory");
+    int device = 0;
+    int multiprocessors = 0;
+    int threads = 0;
+    check(cudaGetDevice(&device), "asking for the device");
+    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "asking for the device's size");
+    check(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device), "asking for the device's size");
+    return attributes.localSizeBytes * static_cast<std::size_t>(multiprocessors) * static_cast<std::size_t>(threads);
+}
+
+namespace
+{
+
+/// Last index inside a range at which the first axis that its ends differ on changes its node; the beginning where there is none.
+std::int64_t last_change(GridView const& grid, IndexRange range)
+{
+    std::int64_t inner = grid.size;
+    for (int a = 0; a < grid.n_axes; ++a)
+    {
+        inner /= grid.shape[a];
+        if (range.begin / inner != (range.end - 1) / inner)
+            return (range.end - 1) / inner * inner;
+    }
+    return range.begin;
+}
+
+} // namespace
 
 CombinationBox combination_box(ProblemView const& problem, IndexRange range)
 {
@@ -323,6 +395,23 @@ CombinationBox combination_box(ProblemView const& problem, IndexRange range)
             }
     return {mass_combination(problem, low), mass_combination(problem, high), coupling_combination(problem, low),
             coupling_combination(problem, high)};
+}
+
+IndexRange compact_part(ProblemView const& problem, IndexRange range)
+{
+    // Ends on different nodes of an axis open the box to all nodes of the axes behind it: cut where the first of them changes.
+    constexpr std::int64_t most_idle = 4;
+    while (!problem.grid.is_list)
+    {
+        CombinationBox const box = combination_box(problem, range);
+        double const points = static_cast<double>(box.last_mass - box.first_mass + 1)
+                              * static_cast<double>(box.last_coupling - box.first_coupling + 1);
+        std::int64_t const cut = last_change(problem.grid, range);
+        if (points <= static_cast<double>(most_idle * std::max<std::int64_t>(range.size(), block_size)) || cut <= range.begin)
+            break;
+        range.end = cut;
+    }
+    return range;
 }
 
 void fold_templates(ProblemView const& problem, std::int64_t first_mass, std::int64_t n_masses, double* bank, cudaStream_t stream)
@@ -361,7 +450,7 @@ void evaluate_rates(ProblemView const& problem, IndexRange range, std::int64_t c
 {
     if (n_points == 0)
         return;
-    unsigned const blocks = blocks_for(n_points);
+    unsigned const blocks = chunk_blocks(n_points);
     switch (problem.fit.n_pulls)
     {
     case 0:

@@ -27,9 +27,13 @@ struct CombinationBox
     std::int64_t first_coupling, last_coupling;
 };
 CombinationBox combination_box(ProblemView const& problem, IndexRange range);
+/// The range, shortened at its end such that its box holds at most a few times as many points.
+IndexRange compact_part(ProblemView const& problem, IndexRange range);
 
-/// False where the binary holds no device code that the current device can run.
-bool kernels_run_on_current_device();
+/// Tries to load a kernel on the current device.
+cudaError_t load_kernels();
+/// Bytes of device memory that the runtime will take for the threads' local variables once the kernels of the problem start.
+std::size_t local_memory(ProblemView const& problem, bool direct);
 
 /// Folds the templates of the mass combinations from \p first_mass on. \param bank  [n_masses][layout.size()]
 void fold_templates(ProblemView const& problem, std::int64_t first_mass, std::int64_t n_masses, double* bank, cudaStream_t stream);

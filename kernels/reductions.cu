@@ -5,9 +5,11 @@
 #include <thrust/iterator/counting_iterator.h>
 #include <thrust/iterator/transform_iterator.h>
 #include <thrust/reduce.h>
+#include <thrust/system_error.h>
 #include <thrust/transform.h>
 
 #include <algorithm>
+#include <new>
 #include <vector>
 
 #include "host/backends/reductions.hpp"
@@ -21,9 +23,6 @@ namespace cuda
 
 namespace
 {
-
-/// Values on the device at a time.
-constexpr std::int64_t largest_part = std::int64_t{1} << 26;
 
 struct Indexed
 {
@@ -63,6 +62,25 @@ struct IsAllowed
     __host__ __device__ std::uint8_t operator()(double value) const { return value - minimum <= threshold ? 1 : 0; }
 };
 
+/// Thrust reports what CUDA refuses in its own way.
+template<class Function>
+auto with_thrust(Function const& function, char const* action)
+{
+    try
+    {
+        return function();
+    }
+    catch (std::bad_alloc const&)
+    {
+        check(cudaErrorMemoryAllocation, action);
+    }
+    catch (thrust::system_error const& error)
+    {
+        check(static_cast<cudaError_t>(error.code().value()), action);
+    }
+    throw RunError(action);
+}
+
 /// Calls a CUB function for the size of its temporary memory, then for the work.
 template<class Function>
 void with_temporary(Function const& function, char const* action)
@@ -82,15 +100,15 @@ void fetch(T* to, DeviceArray<T> const& from, std::int64_t n)
 class CudaReductions : public Reductions
 {
 public:
-    explicit CudaReductions(int ordinal) : ordinal_(ordinal) {}
+    CudaReductions(int ordinal, std::int64_t part) : ordinal_(ordinal), part_(part) {}
 
     IndexedValue best_fit(double const* chi2, std::int64_t n) override
     {
         check(cudaSetDevice(ordinal_), "choosing the device");
         IndexedValue best;
-        for (std::int64_t begin = 0; begin < n; begin += largest_part)
+        for (std::int64_t begin = 0; begin < n; begin += part_)
         {
-            std::int64_t const size = std::min(largest_part, n - begin);
+            std::int64_t const size = std::min(part_, n - begin);
             DeviceArray<double> const values(chi2 + begin, static_cast<std::size_t>(size));
             DeviceArray<IndexedValue> const result(1);
             auto const input = thrust::make_transform_iterator(thrust::make_counting_iterator<std::int64_t>(0),
@@ -112,17 +130,17 @@ public:
         check(cudaSetDevice(ordinal_), "choosing the device");
         // Whole outer slabs at a time; a single one may exceed the part.
         std::int64_t const slab = split.n * split.inner;
-        std::int64_t const slabs = std::max<std::int64_t>(1, largest_part / std::max<std::int64_t>(1, slab));
+        std::int64_t const slabs = std::max<std::int64_t>(1, part_ / std::max<std::int64_t>(1, slab));
         for (std::int64_t begin = 0; begin < split.outer; begin += slabs)
         {
-            AxisSplit const part{std::min(slabs, split.outer - begin), split.n, split.inner};
-            std::int64_t const segments = part.outer * part.inner;
-            DeviceArray<double> const values(chi2 + begin * slab, static_cast<std::size_t>(part.size()));
+            AxisSplit const slabs_here{std::min(slabs, split.outer - begin), split.n, split.inner};
+            std::int64_t const segments = slabs_here.outer * slabs_here.inner;
+            DeviceArray<double> const values(chi2 + begin * slab, static_cast<std::size_t>(slabs_here.size()));
             DeviceArray<IndexedValue> const results(static_cast<std::size_t>(segments));
             auto const input = thrust::make_transform_iterator(thrust::make_counting_iterator<std::int64_t>(0),
-                                                               AlongAxis{values.data(), part});
+                                                               AlongAxis{values.data(), slabs_here});
             auto const offsets = thrust::make_transform_iterator(thrust::make_counting_iterator<std::int64_t>(0),
-                                                                 SegmentBegin{part.n});
+                                                                 SegmentBegin{slabs_here.n});
             with_temporary(
                 [&](void* temporary, std::size_t& bytes) {
                     return cub::DeviceSegmentedReduce::Reduce(temporary, bytes, input, results.data(), segments, offsets,
@@ -144,11 +162,16 @@ public:
     void delta_chi2(double const* chi2, std::int64_t n, double chi2_min, double* delta) override
     {
         check(cudaSetDevice(ordinal_), "choosing the device");
-        for (std::int64_t begin = 0; begin < n; begin += largest_part)
+        for (std::int64_t begin = 0; begin < n; begin += part_)
         {
-            std::int64_t const size = std::min(largest_part, n - begin);
+            std::int64_t const size = std::min(part_, n - begin);
             DeviceArray<double> const values(chi2 + begin, static_cast<std::size_t>(size));
-            thrust::transform(thrust::device, values.data(), values.data() + size, values.data(), Difference{chi2_min});
+            with_thrust(
+                [&] {
+                    return thrust::transform(thrust::device, values.data(), values.data() + size, values.data(),
+                                             Difference{chi2_min});
+                },
+                "the distances of a surface from its minimum");
             fetch(delta + begin, values, size);
         }
     }
@@ -157,13 +180,18 @@ public:
     {
         check(cudaSetDevice(ordinal_), "choosing the device");
         std::int64_t count = 0;
-        for (std::int64_t begin = 0; begin < n; begin += largest_part)
+        for (std::int64_t begin = 0; begin < n; begin += part_)
         {
-            std::int64_t const size = std::min(largest_part, n - begin);
+            std::int64_t const size = std::min(part_, n - begin);
             DeviceArray<double> const values(chi2 + begin, static_cast<std::size_t>(size));
             DeviceArray<std::uint8_t> const result(static_cast<std::size_t>(size));
-            thrust::transform(thrust::device, values.data(), values.data() + size, result.data(), IsAllowed{chi2_min, threshold});
-            count += thrust::reduce(thrust::device, result.data(), result.data() + size, std::int64_t{0});
+            count += with_thrust(
+                [&] {
+                    thrust::transform(thrust::device, values.data(), values.data() + size, result.data(),
+                                      IsAllowed{chi2_min, threshold});
+                    return thrust::reduce(thrust::device, result.data(), result.data() + size, std::int64_t{0});
+                },
+                "counting allowed points");
             fetch(mask + begin, result, size);
         }
         return count;
@@ -171,15 +199,16 @@ public:
 
 private:
     int ordinal_;
+    std::int64_t part_; ///< values on the device at a time
 };
 
 } // namespace
 
 } // namespace cuda
 
-std::unique_ptr<Reductions> make_cuda_reductions(int ordinal)
+std::unique_ptr<Reductions> make_cuda_reductions(int ordinal, std::int64_t part)
 {
-    return std::make_unique<cuda::CudaReductions>(ordinal);
+    return std::make_unique<cuda::CudaReductions>(ordinal, part);
 }
 
 } // namespace nuscan

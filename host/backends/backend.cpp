@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "host/backends/lanes/lane_kernels.hpp"
 #include "host/backends/reference.hpp"
 #include "host/support/error.hpp"
@@ -53,7 +56,31 @@ private:
     int threads_;
 };
 
+/// All devices that a computation takes.
+std::string describe(std::vector<CudaDevice> const& devices)
+{
+    std::vector<std::string> names;
+    for (auto const& device : devices)
+        names.push_back(device.description);
+    return names.size() == 1 ? names.front() : fmt::format("{} devices: {}", names.size(), join(names));
+}
+
 } // namespace
+
+std::vector<CudaDevice> cuda_devices(std::string& reason)
+{
+    std::vector<CudaDevice> usable;
+    for (auto const& device : find_cuda_devices(reason))
+    {
+        if (device.problem.empty())
+            usable.push_back(device);
+        else if (reason.empty())
+            reason = device.problem;
+    }
+    if (!usable.empty())
+        reason.clear();
+    return usable;
+}
 
 Device choose_device(std::string const& text, int threads)
 {
@@ -78,7 +105,7 @@ Device choose_device(std::string const& text, int threads)
         else
         {
             device.kind = DeviceKind::cuda;
-            device.description = devices.front().description;
+            device.description = describe(devices);
             device.reason = "a CUDA device is there";
         }
     }
@@ -87,14 +114,27 @@ Device choose_device(std::string const& text, int threads)
         unsigned long long ordinal = 0;
         if (text != "cuda" && !parse_size(text.substr(5), ordinal))
             throw InputError(fmt::format("--device {}: '{}' is not the number of a CUDA device", text, text.substr(5)));
-        auto const devices = cuda_devices(reason);
+        device.kind = DeviceKind::cuda;
+        if (text == "cuda")
+        {
+            auto const devices = cuda_devices(reason);
+            if (devices.empty())
+                throw NotCompiled(fmt::format("--device {}: {}; use --device cpu", text, reason));
+            device.description = describe(devices);
+            return device;
+        }
+        constexpr unsigned long long largest = std::numeric_limits<int>::max();
+        device.ordinal = static_cast<int>(std::min(ordinal, largest));
+        auto const devices = find_cuda_devices(reason, device.ordinal);
         if (devices.empty())
             throw NotCompiled(fmt::format("--device {}: {}; use --device cpu", text, reason));
-        if (text != "cuda" && ordinal >= devices.size())
-            throw InputError(fmt::format("--device {}: there are {} CUDA devices, numbered from 0", text, devices.size()));
-        device.kind = DeviceKind::cuda;
-        device.ordinal = text == "cuda" ? -1 : static_cast<int>(ordinal);
-        device.description = devices[text == "cuda" ? 0 : static_cast<std::size_t>(ordinal)].description;
+        if (ordinal >= devices.size())
+            throw InputError(fmt::format("--device {}: there {} {}, numbered from 0", text, devices.size() == 1 ? "is" : "are",
+                                         counted(static_cast<long long>(devices.size()), "CUDA device")));
+        CudaDevice const& chosen = devices[static_cast<std::size_t>(device.ordinal)];
+        if (!chosen.problem.empty())
+            throw RunError(fmt::format("--device {}: {}; use another device or --device cpu", text, chosen.problem));
+        device.description = chosen.description;
     }
     else
         throw InputError(fmt::format("unknown device '{}'{}", text, suggestion(text, {"auto", "reference", "cpu", "cuda"})));

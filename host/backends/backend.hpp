@@ -2,6 +2,7 @@
 /// Choice of a backend by name.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,12 +54,33 @@ struct CudaDevice
 {
     int ordinal;
     std::string description;
+    std::string problem; ///< why it cannot be used; empty if it can
 };
+
+/// All CUDA devices, by ordinal; empty with \p reason filled where there are none or no driver.
+/// \param only  if not negative, the one that is tried: that takes some memory on a device. The others' problem stays empty
+std::vector<CudaDevice> find_cuda_devices(std::string& reason, int only = -1);
 
 /// CUDA devices that can be used; empty with \p reason filled where there are none.
 std::vector<CudaDevice> cuda_devices(std::string& reason);
 
-/// The CUDA backend. Throws NotCompiled in a binary without it.
-std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const> problem, Route route, int ordinal);
+/// Sizes of the CUDA backend's work. They never change results; tests make them small.
+struct CudaSizes
+{
+    /// Points of a chunk at most: enough to fill the largest device many times over.
+    std::int64_t factored_chunk = std::int64_t{1} << 20;
+    std::int64_t direct_chunk = std::int64_t{1} << 16;
+    /// Points that keep the largest device busy: work is not cut finer than that for the sake of overlapping copies.
+    std::int64_t busy_factored = std::int64_t{1} << 16;
+    std::int64_t busy_direct = std::int64_t{1} << 10;
+    /// With less memory than such a chunk needs there is no point in going on.
+    std::int64_t smallest_chunk = std::int64_t{1} << 10;
+    /// Mass combinations whose templates are kept; 0 for what half of the free memory holds.
+    std::int64_t bank = 0;
+};
+
+/// The CUDA backend. \param ordinal  of the device, -1 for all that can be used. Throws NotCompiled in a binary without it.
+std::unique_ptr<Backend> make_cuda_backend(std::shared_ptr<Problem const> problem, Route route, int ordinal,
+                                           CudaSizes const& sizes = {});
 
 } // namespace nuscan

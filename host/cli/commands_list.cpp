@@ -137,7 +137,7 @@ void list_experiments(bool json)
 void list_devices(bool json)
 {
     std::string reason;
-    auto const devices = cuda_devices(reason);
+    auto const devices = find_cuda_devices(reason);
     Json out = Json::array();
     auto const add = [&](std::string const& name, std::string const& description) {
         out.push_back({{"name", name}, {"description", description}});
@@ -147,7 +147,8 @@ void list_devices(bool json)
     add("reference", "independent calculation, about 20 ms a point");
     add("cpu", choose_device("cpu", 0).description);
     for (auto const& device : devices)
-        add(fmt::format("cuda:{}", device.ordinal), device.description);
+        add(fmt::format("cuda:{}", device.ordinal),
+            device.problem.empty() ? device.description : fmt::format("cannot be used: {}", device.problem));
     if (json)
         print_json(out);
     else if (devices.empty())

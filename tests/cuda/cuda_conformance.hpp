@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "device_test.hpp"
 #include "host/backends/backend.hpp"
 #include "tests/backends/conformance.hpp"
+#include "tests/support/toy_experiments.hpp"
 
 namespace nuscan
 {
@@ -168,6 +170,126 @@ TEST_F(CudaBackendTest, AnyOrderOfAxes)
             comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
         }
     comparison.finish("orders of axes");
+}
+
+/// Chunks, templates and repeated points in pieces: results are those of the whole.
+inline std::vector<CudaSizes> small_sizes()
+{
+    std::vector<CudaSizes> all;
+    for (auto const& [bank, chunk] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 64}, {3, 97}, {4, 1000}, {0, 97}})
+    {
+        CudaSizes sizes;
+        sizes.factored_chunk = chunk;
+        sizes.direct_chunk = 7;
+        sizes.busy_factored = sizes.busy_direct = 1;
+        sizes.bank = bank;
+        all.push_back(sizes);
+    }
+    return all;
+}
+
+inline void expect_same(Results const& a, Results const& b)
+{
+    EXPECT_TRUE(same_bits(a.chi2, b.chi2));
+    EXPECT_EQ(a.status, b.status);
+    EXPECT_TRUE(same_bits(a.pulls, b.pulls));
+    EXPECT_TRUE(same_bits(a.rates, b.rates));
+}
+
+TEST_F(CudaBackendTest, SizesOfTheWorkNeverChangeABit)
+{
+    for (int const place : {0, 1, 2})
+    {
+        auto const problem = mass_grid(place, 9, 40, 2);
+        auto const whole = on_cuda(problem, Route::factored);
+        for (auto const& sizes : small_sizes())
+            expect_same(whole, evaluate(*make_cuda_backend(problem, Route::factored, -1, sizes), *problem, {0, problem->size()}));
+    }
+    RandomProblems problems(104);
+    auto const cancelling = problems.cancelling(prepared({"lz_ws2022"}), 40);
+    auto const whole = on_cuda(cancelling, Route::factored);
+    EXPECT_GT(std::count(whole.status.begin(), whole.status.end(), static_cast<std::uint8_t>(PointStatus::ok_direct)), 7);
+    expect_same(whole, evaluate(*make_cuda_backend(cancelling, Route::factored, -1, small_sizes().back()), *cancelling, {0, 40}));
+    auto const direct = on_cuda(cancelling, Route::direct);
+    expect_same(direct, evaluate(*make_cuda_backend(cancelling, Route::direct, -1, small_sizes().back()), *cancelling, {0, 40}));
+}
+
+/// How a range is divided must not choose between kernels that are compiled apart.
+TEST_F(CudaBackendTest, FewCouplingsOfManyAreComputedAlike)
+{
+    auto const problem = mass_grid(0, 3, 60, 1);
+    auto const whole = on_cuda(problem, Route::factored);
+    auto const backend = make_cuda_backend(problem, Route::factored, -1);
+    for (std::int64_t begin = 0; begin < problem->size(); begin += 9)
+    {
+        auto const part = evaluate(*backend, *problem, {begin, begin + 9});
+        EXPECT_TRUE(same_bits(part.chi2, {whole.chi2.begin() + begin, whole.chi2.begin() + begin + 9}));
+    }
+}
+
+TEST_F(CudaBackendTest, OutputsMayChangeBetweenCalls)
+{
+    auto const problem = mass_grid(0, 2, 40, 1);
+    auto const whole = on_cuda(problem, Route::factored);
+    auto const backend = make_cuda_backend(problem, Route::factored, -1);
+    std::vector<double> chi2(static_cast<std::size_t>(problem->size()));
+    std::vector<std::uint8_t> status(chi2.size());
+    PointOutputs plain;
+    plain.chi2 = chi2.data();
+    plain.status = status.data();
+    for (int turn = 0; turn < 2; ++turn)
+    {
+        backend->evaluate({0, problem->size()}, plain);
+        EXPECT_TRUE(same_bits(chi2, whole.chi2));
+        expect_same(whole, evaluate(*backend, *problem, {0, problem->size()}));
+    }
+}
+
+/// Far out in a huge grid whole blocks of one mass are at work.
+TEST_F(CudaBackendTest, FarIndicesInBlocks)
+{
+    auto const grid = [](std::int64_t n) {
+        return std::vector<Axis>{make_axis("m_V", 1e-3, 1.0, 3, AxisScale::log), make_axis("r2_e", -1e-30, 1e-30, n),
+                                 make_axis("g_V", 1e-8, 1e-6, 100000, AxisScale::log)};
+    };
+    auto const huge = std::make_shared<Problem const>(prepared({"xenonnt_sr0"}), grid(100001), FixedParameters{});
+    std::int64_t const last = huge->size();
+    auto const far = on_cuda(huge, Route::factored, {last - 300, last});
+    auto const cpu = evaluate(*make_cpu_backend(huge, Route::factored, 1), *huge, {last - 300, last});
+    Comparison comparison;
+    comparison.add(far, cpu);
+    // Across a boundary of rows, and of masses: the box of such a range is far larger than itself.
+    for (std::int64_t const middle : {std::int64_t{100000}, last / 3})
+        comparison.add(on_cuda(huge, Route::factored, {middle - 40, middle + 40}),
+                       evaluate(*make_cpu_backend(huge, Route::factored, 1), *huge, {middle - 40, middle + 40}));
+    comparison.finish("far indices");
+}
+
+/// Templates and fit of 500 bins and four couplings take more shared memory than a block gets unasked.
+inline std::shared_ptr<Problem const> wide_problem()
+{
+    test::ToyData const data;
+    std::mt19937_64 generator(5);
+    test::RandomToy toy;
+    toy.name = "wide";
+    toy.bins = 500;
+    toy.events = 3.0;
+    data.add(toy, generator);
+    auto const wide = std::make_shared<Prepared const>(data.inputs({"wide"}));
+    return std::make_shared<Problem const>(
+        wide,
+        std::vector<Axis>{make_axis("r2_e", -1e-31, 1e-31, 2), make_axis("r2_mu", -1e-31, 1e-31, 2),
+                          make_axis("q_e", -1e-13, 1e-13, 2), make_axis("q_mu", -1e-13, 1e-13, 9)},
+        FixedParameters{});
+}
+
+TEST_F(CudaBackendTest, TemplatesMayNeedMoreSharedMemoryThanIsGranted)
+{
+    auto const problem = wide_problem();
+    EXPECT_GT(static_cast<std::size_t>(problem->view().layout.size()) * sizeof(double), std::size_t{48} << 10);
+    Comparison comparison;
+    comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
+    comparison.finish("500 bins");
 }
 
 TEST_F(CudaBackendTest, PartsOfAGridAreThoseOfTheWhole)

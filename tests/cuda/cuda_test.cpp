@@ -34,6 +34,137 @@ TEST_F(CudaBackendTest, OrderOfBlocksNeverChangesABit)
     }
 }
 
+/// Streams that wait for none may run in any order: what one must wait for, it is made to wait for.
+TEST_F(CudaBackendTest, OrderOfStreamsNeverChangesABit)
+{
+    RandomProblems problems(105);
+    auto const problem = mass_grid(1, 9, 40, 2);
+    auto const cancelling = problems.cancelling(prepared({"lz_ws2022"}), 40);
+    auto const whole = on_cuda(problem, Route::factored);
+    auto const direct = on_cuda(cancelling, Route::direct);
+    auto const repeated = on_cuda(cancelling, Route::factored);
+    emulator::Execution execution;
+    execution.streams = emulator::Streams::others_first;
+    emulator::configure(execution);
+    for (auto const& sizes : small_sizes())
+        expect_same(whole, evaluate(*make_cuda_backend(problem, Route::factored, -1, sizes), *problem, {0, problem->size()}));
+    expect_same(direct, evaluate(*make_cuda_backend(cancelling, Route::direct, -1, small_sizes().back()), *cancelling, {0, 40}));
+    expect_same(repeated,
+                evaluate(*make_cuda_backend(cancelling, Route::factored, -1, small_sizes().back()), *cancelling, {0, 40}));
+}
+
+TEST_F(CudaBackendTest, LittleSharedMemoryMeansTemplatesInGlobalMemory)
+{
+    auto const problem = wide_problem();
+    emulator::Device device;
+    device.shared_per_block = std::size_t{48} << 10;
+    emulator::restart({emulator::Driver::present, {device}});
+    Comparison comparison;
+    comparison.add(on_cuda(problem, Route::factored), on_cpu(problem, Route::factored));
+    comparison.finish("templates in global memory");
+    EXPECT_GT(emulator::report("scattered_kernel").launches, 0u);
+}
+
+TEST_F(CudaBackendTest, OneOfSeveralDevicesThatFailsIsNotOverlooked)
+{
+    auto const problem = mass_grid(0, 4, 60, 2);
+    for (int n = 1; n <= 3; ++n)
+    {
+        emulator::restart({emulator::Driver::present, std::vector<emulator::Device>(2)});
+        auto const backend = make_cuda_backend(problem, Route::factored, -1);
+        emulator::fail_call("cudaMemcpyAsync", 700, n); // cudaErrorIllegalAddress
+        EXPECT_THROW(evaluate(*backend, *problem, {0, problem->size()}), RunError) << n;
+    }
+    emulator::restart();
+}
+
+/// The arrays of a call that failed are gone by the next one.
+TEST_F(CudaBackendTest, AfterAFailureTheNextCallWritesWhatItIsAskedFor)
+{
+    auto const problem = mass_grid(0, 4, 60, 2);
+    auto const whole = on_cuda(problem, Route::factored);
+    auto const backend = make_cuda_backend(problem, Route::factored, -1);
+    std::vector<double> chi2(100, -1.0);
+    std::vector<std::uint8_t> status(100, 77);
+    PointOutputs outputs;
+    outputs.chi2 = chi2.data() + 45;
+    outputs.status = status.data() + 45;
+    evaluate(*backend, *problem, {0, problem->size()});
+    emulator::fail_call("cudaMemcpyAsync", 2, 2); // cudaErrorMemoryAllocation
+    EXPECT_THROW(evaluate(*backend, *problem, {0, problem->size()}), RunError);
+    backend->evaluate({200, 210}, outputs);
+    for (std::size_t i = 0; i < chi2.size(); ++i)
+    {
+        bool const asked_for = i >= 45 && i < 55;
+        EXPECT_EQ(chi2[i], asked_for ? whole.chi2[155 + i] : -1.0) << i;
+        EXPECT_EQ(status[i] == 77, !asked_for) << i;
+    }
+}
+
+TEST_F(CudaBackendTest, RepeatedPointsFitIntoWhatMemoryThereIs)
+{
+    RandomProblems problems(106);
+    auto const problem = problems.cancelling(prepared({"lz_ws2022"}), 400);
+    auto const plenty = on_cuda(problem, Route::factored);
+    bool failed = false;
+    std::size_t smallest = 0;
+    // From what suffices downwards: a result is right or there is none, and then the message says what was needed.
+    for (std::size_t bytes = 2000000; bytes > 100000 && !failed; bytes -= 50000)
+    {
+        emulator::Device device;
+        device.memory_bytes = bytes;
+        emulator::restart({emulator::Driver::present, {device}});
+        try
+        {
+            CudaSizes sizes;
+            sizes.smallest_chunk = 64;
+            expect_same(plenty, evaluate(*make_cuda_backend(problem, Route::factored, -1, sizes), *problem, {0, problem->size()}));
+            smallest = bytes;
+        }
+        catch (RunError const& refused)
+        {
+            failed = true;
+            EXPECT_NE(std::string(refused.what()).find("MB free"), std::string::npos) << refused.what();
+            EXPECT_NE(std::string(refused.what()).find("--device cpu"), std::string::npos) << refused.what();
+        }
+    }
+    EXPECT_TRUE(failed);
+    EXPECT_LT(smallest, 2000000u);
+}
+
+TEST_F(CudaBackendTest, ADeviceThatCannotBeUsedIsPassedOverOrExplained)
+{
+    std::string reason;
+    auto const busy_first = [] {
+        emulator::restart({emulator::Driver::present, std::vector<emulator::Device>(2)});
+        emulator::fail_call("cudaSetDevice", 46); // cudaErrorDevicesUnavailable
+    };
+    busy_first();
+    auto const all = find_cuda_devices(reason);
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_NE(all[0].problem.find("cudaErrorDevicesUnavailable"), std::string::npos) << all[0].problem;
+    EXPECT_EQ(all[1].problem, "");
+    busy_first();
+    EXPECT_EQ(choose_device("cuda", 1).description, all[1].description);
+    emulator::restart({emulator::Driver::present, std::vector<emulator::Device>(2)});
+    EXPECT_EQ(choose_device("cuda:1", 1).description, all[1].description);
+    busy_first();
+    try
+    {
+        choose_device("cuda:0", 1);
+        ADD_FAILURE() << "chosen although it is busy";
+    }
+    catch (RunError const& refused)
+    {
+        EXPECT_NE(std::string(refused.what()).find("cudaErrorDevicesUnavailable"), std::string::npos) << refused.what();
+    }
+    emulator::restart({emulator::Driver::present, std::vector<emulator::Device>(2)});
+    EXPECT_NE(choose_device("auto", 1).description.find("2 devices"), std::string::npos);
+    EXPECT_THROW(choose_device("cuda:2", 1), InputError);
+    EXPECT_THROW(choose_device("cuda:18446744073709551615", 1), InputError);
+    emulator::restart();
+}
+
 TEST_F(CudaBackendTest, AnyNumberOfDevicesGivesTheSameBits)
 {
     auto const problem = mass_grid(0, 4, 60, 2);
@@ -124,9 +255,12 @@ TEST_F(CudaBackendTest, AFailedCallIsAnErrorWithItsName)
 TEST_F(CudaBackendTest, MissingDriversAndDevicesAreExplained)
 {
     std::string reason;
-    emulator::restart({emulator::Driver::insufficient, {}});
+    emulator::restart({emulator::Driver::missing, {}});
     EXPECT_TRUE(cuda_devices(reason).empty());
-    EXPECT_NE(reason.find("driver"), std::string::npos) << reason;
+    EXPECT_NE(reason.find("no NVIDIA driver"), std::string::npos) << reason;
+    emulator::restart({emulator::Driver::too_old, {}});
+    EXPECT_TRUE(cuda_devices(reason).empty());
+    EXPECT_NE(reason.find("too old: it supports CUDA 12.4"), std::string::npos) << reason;
     emulator::restart({emulator::Driver::no_device, {}});
     EXPECT_TRUE(cuda_devices(reason).empty());
     EXPECT_NE(reason.find("no device"), std::string::npos) << reason;

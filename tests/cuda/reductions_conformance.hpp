@@ -34,6 +34,8 @@ class CudaReductions : public DeviceTest
 protected:
     std::unique_ptr<Reductions> host_ = make_host_reductions(2);
     std::unique_ptr<Reductions> cuda_ = make_cuda_reductions(0);
+    /// With little on the device at a time.
+    std::unique_ptr<Reductions> parts_ = make_cuda_reductions(0, 100);
 };
 
 TEST_F(CudaReductions, BestFitIsTheFirstOfTheLowest)
@@ -45,7 +47,7 @@ TEST_F(CudaReductions, BestFitIsTheFirstOfTheLowest)
         for (std::size_t i = 0; i < n; ++i)
             if (chi2[i] < expected.value)
                 expected = {chi2[i], static_cast<std::int64_t>(i)};
-        for (auto* reductions : {host_.get(), cuda_.get()})
+        for (auto* reductions : {host_.get(), cuda_.get(), parts_.get()})
         {
             auto const found = reductions->best_fit(chi2.data(), static_cast<std::int64_t>(n));
             EXPECT_EQ(found.index, expected.index) << n;
@@ -57,7 +59,7 @@ TEST_F(CudaReductions, BestFitIsTheFirstOfTheLowest)
 TEST_F(CudaReductions, BestFitOfNothingHasNoIndex)
 {
     std::vector<double> const all_failed(100, nan);
-    for (auto* reductions : {host_.get(), cuda_.get()})
+    for (auto* reductions : {host_.get(), cuda_.get(), parts_.get()})
     {
         EXPECT_EQ(reductions->best_fit(all_failed.data(), 100).index, -1);
         EXPECT_EQ(reductions->best_fit(all_failed.data(), 0).index, -1);
@@ -85,7 +87,7 @@ TEST_F(CudaReductions, ProfilesOverEveryAxis)
                         where[s] = k;
                     }
                 }
-        for (auto* reductions : {host_.get(), cuda_.get()})
+        for (auto* reductions : {host_.get(), cuda_.get(), parts_.get()})
         {
             std::vector<double> minimum(segments);
             std::vector<std::int64_t> node(segments);
@@ -100,17 +102,22 @@ TEST_F(CudaReductions, ProfilesOverEveryAxis)
 TEST_F(CudaReductions, DistancesMasksAndCounts)
 {
     auto const chi2 = surface(3000, 9);
-    std::vector<double> host(3000), cuda(3000);
+    std::vector<double> host(3000);
     host_->delta_chi2(chi2.data(), 3000, 1.5, host.data());
-    cuda_->delta_chi2(chi2.data(), 3000, 1.5, cuda.data());
-    for (std::size_t i = 0; i < 3000; ++i)
-        EXPECT_TRUE(host[i] == cuda[i] || (std::isnan(host[i]) && std::isnan(cuda[i])));
-    std::vector<std::uint8_t> host_mask(3000), cuda_mask(3000);
+    std::vector<std::uint8_t> host_mask(3000);
     auto const n = host_->allowed(chi2.data(), 3000, 1.5, 4.605, host_mask.data());
-    EXPECT_EQ(n, cuda_->allowed(chi2.data(), 3000, 1.5, 4.605, cuda_mask.data()));
-    EXPECT_EQ(host_mask, cuda_mask);
     EXPECT_GT(n, 0);
     EXPECT_LT(n, 3000);
+    for (auto* reductions : {cuda_.get(), parts_.get()})
+    {
+        std::vector<double> cuda(3000);
+        reductions->delta_chi2(chi2.data(), 3000, 1.5, cuda.data());
+        for (std::size_t i = 0; i < 3000; ++i)
+            EXPECT_TRUE(host[i] == cuda[i] || (std::isnan(host[i]) && std::isnan(cuda[i])));
+        std::vector<std::uint8_t> cuda_mask(3000);
+        EXPECT_EQ(n, reductions->allowed(chi2.data(), 3000, 1.5, 4.605, cuda_mask.data()));
+        EXPECT_EQ(host_mask, cuda_mask);
+    }
 }
 
 } // namespace nuscan

@@ -16,12 +16,13 @@ namespace emulator
 
 // --- the machine that is pretended ------------------------------------------------------------------------------------------------
 
-// What cudaGetDeviceCount finds: a driver, one too old (cudaErrorInsufficientDriver, also when there is none at all), or a driver
-// without a device (cudaErrorNoDevice).
+// What cudaGetDeviceCount finds: a driver, none at all or one too old (cudaErrorInsufficientDriver both; cudaDriverGetVersion tells
+// them apart), or a driver without a device (cudaErrorNoDevice).
 enum class Driver
 {
     present,
-    insufficient,
+    missing,
+    too_old, // of CUDA 12.4
     no_device
 };
 
@@ -30,6 +31,7 @@ struct Device
     std::string name = "emulated device (PTX on the CPU)";
     std::size_t memory_bytes = std::size_t{256} << 20; // beyond it cudaMalloc fails with cudaErrorMemoryAllocation
     int multiprocessors = 4;
+    std::size_t shared_per_block = std::size_t{163} << 10; // at most, where more than 48 KiB are asked for (of an A100)
 };
 
 struct Machine
@@ -53,10 +55,12 @@ enum class Order
     shuffled
 };
 
-// When work given to a stream is done: as late as the program's waiting allows, so that a missing wait shows, or at once.
+// When work given to a stream is done: as late as the program's waiting allows, so that a missing wait shows; the same, with
+// everything that other streams may do done before the stream that is waited for; or at once.
 enum class Streams
 {
     deferred,
+    others_first,
     eager
 };
 

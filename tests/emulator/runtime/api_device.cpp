@@ -25,6 +25,7 @@ constexpr ErrorText error_texts[] = {
     {cudaErrorInvalidSymbol, "cudaErrorInvalidSymbol", "invalid device symbol"},
     {cudaErrorInvalidDevicePointer, "cudaErrorInvalidDevicePointer", "invalid device pointer"},
     {cudaErrorInvalidMemcpyDirection, "cudaErrorInvalidMemcpyDirection", "invalid copy direction for memcpy"},
+    {cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable", "CUDA-capable device(s) is/are busy or unavailable"},
     {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver", "CUDA driver version is insufficient for CUDA runtime version"},
     {cudaErrorMissingConfiguration, "cudaErrorMissingConfiguration", "__global__ function call is not configured"},
     {cudaErrorInvalidDeviceFunction, "cudaErrorInvalidDeviceFunction", "invalid device function"},
@@ -106,7 +107,7 @@ cudaError_t attribute(State& s, DeviceState const& device, cudaDeviceAttr which,
         value = static_cast<int>(limits::shared_per_block);
         break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-        value = static_cast<int>(limits::shared_per_block_optin);
+        value = static_cast<int>(device.description.shared_per_block);
         break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
         value = static_cast<int>(limits::shared_per_multiprocessor);
@@ -148,7 +149,8 @@ extern "C"
     {
         State& s = state();
         std::lock_guard const lock(s.mutex);
-        *version = s.machine.driver == Driver::insufficient ? 0 : CUDART_VERSION;
+        constexpr int old_version = 12040;
+        *version = s.machine.driver == Driver::missing ? 0 : s.machine.driver == Driver::too_old ? old_version : CUDART_VERSION;
         return cudaSuccess;
     }
 
@@ -222,7 +224,7 @@ extern "C"
             copy_text(p.name, sizeof p.name, d.description.name);
             p.totalGlobalMem = d.description.memory_bytes;
             p.sharedMemPerBlock = limits::shared_per_block;
-            p.sharedMemPerBlockOptin = limits::shared_per_block_optin;
+            p.sharedMemPerBlockOptin = d.description.shared_per_block;
             p.sharedMemPerMultiprocessor = limits::shared_per_multiprocessor;
             p.reservedSharedMemPerBlock = limits::shared_reserved_per_block;
             p.regsPerBlock = limits::registers_per_multiprocessor;

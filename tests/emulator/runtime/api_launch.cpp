@@ -34,13 +34,19 @@ bool is_valid(Configuration const& c, Kernel const& kernel)
 }
 
 // Shared memory beyond 48 KiB has to be asked for.
-bool shared_memory_allowed(Kernel const& kernel, FunctionState const& function, std::size_t dynamic)
+std::size_t asked_for(State& s, FunctionState const& function)
+{
+    auto const found = function.dynamic_shared_allowed.find(&s.current());
+    return found == function.dynamic_shared_allowed.end() ? 0 : found->second;
+}
+
+bool shared_memory_allowed(State& s, Kernel const& kernel, FunctionState const& function, std::size_t dynamic)
 {
     std::size_t const allowed = std::max(limits::shared_per_block
                                              - std::min<std::size_t>(limits::shared_per_block, kernel.static_shared_bytes),
-                                         function.dynamic_shared_allowed);
+                                         asked_for(s, function));
     return kernel.static_shared_bytes <= limits::shared_per_block && dynamic <= allowed
-           && kernel.static_shared_bytes + dynamic <= limits::shared_per_block_optin;
+           && kernel.static_shared_bytes + dynamic <= s.current().description.shared_per_block;
 }
 
 cudaError_t run(DeviceState& device, Launch& launch)
@@ -76,7 +82,7 @@ cudaError_t launch(void const* host, Configuration const& c, void** arguments)
         {
             return cudaErrorInvalidConfiguration;
         }
-        if (!shared_memory_allowed(kernel, *function, c.dynamic_shared))
+        if (!shared_memory_allowed(s, kernel, *function, c.dynamic_shared))
         {
             return cudaErrorInvalidValue;
         }
@@ -176,7 +182,7 @@ extern "C"
             a.numRegs = static_cast<int>(std::min(most, 2 * kernel.registers_alive));
             a.ptxVersion = a.binaryVersion = s.capability();
             a.maxDynamicSharedSizeBytes = static_cast<int>(
-                std::max(function->dynamic_shared_allowed, limits::shared_per_block - kernel.static_shared_bytes));
+                std::max(asked_for(s, *function), limits::shared_per_block - kernel.static_shared_bytes));
             *attributes = a;
             return cudaSuccess;
         });
@@ -193,11 +199,12 @@ extern "C"
             if (which == cudaFuncAttributeMaxDynamicSharedMemorySize)
             {
                 Kernel const& kernel = s.image(*function->module).kernel(function->name);
-                if (value < 0 || static_cast<std::size_t>(value) + kernel.static_shared_bytes > limits::shared_per_block_optin)
+                if (value < 0
+                    || static_cast<std::size_t>(value) + kernel.static_shared_bytes > s.current().description.shared_per_block)
                 {
                     return cudaErrorInvalidValue;
                 }
-                function->dynamic_shared_allowed = static_cast<std::size_t>(value);
+                function->dynamic_shared_allowed[&s.current()] = static_cast<std::size_t>(value);
             }
             return cudaSuccess;
         });
@@ -222,7 +229,8 @@ extern "C"
                 return cudaErrorInvalidValue;
             }
             Kernel const& kernel = s.image(*function->module).kernel(function->name);
-            bool const possible = threads <= limits::threads_per_block && shared_memory_allowed(kernel, *function, dynamic_shared)
+            bool const possible = threads <= limits::threads_per_block
+                                  && shared_memory_allowed(s, kernel, *function, dynamic_shared)
                                   && (kernel.max_threads == 0 || static_cast<std::uint32_t>(threads) <= kernel.max_threads);
             *blocks = possible ? active_blocks(kernel, threads, dynamic_shared) : 0;
             return cudaSuccess;

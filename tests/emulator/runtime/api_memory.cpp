@@ -65,8 +65,8 @@ bool fits(cudaMemcpyKind kind, End const& to, End const& from)
     }
 }
 
-// Copies in stream order. Pageable host memory is read at once, and written before the call returns, as the real runtime does;
-// pinned memory whenever the stream gets there.
+// Copies in stream order. Pageable host memory is read at once, and written before the call returns; pinned memory whenever the
+// stream gets there. As with the real runtime, a copy from pageable memory to the device may return before it has arrived there.
 cudaError_t copy(State& s, void* to_pointer, void const* from_pointer, std::size_t size, cudaMemcpyKind kind, Stream* stream,
                  bool wait)
 {
@@ -88,9 +88,13 @@ cudaError_t copy(State& s, void* to_pointer, void const* from_pointer, std::size
     {
         return cudaErrorInvalidValue;
     }
-    bool const staged = !from.on_device && !from.pinned && !wait;
+    bool const staged = !from.on_device && !from.pinned && (!wait || to.on_device);
     if (staged)
     {
+        if (wait)
+        {
+            finish(*stream);
+        }
         enqueue(s, *stream, [to = to.bytes, data = std::vector<std::byte>(from.bytes, from.bytes + size)] {
             std::copy(data.begin(), data.end(), to);
             return cudaSuccess;
@@ -103,7 +107,7 @@ cudaError_t copy(State& s, void* to_pointer, void const* from_pointer, std::size
             return cudaSuccess;
         });
     }
-    if (wait || (!to.on_device && !to.pinned))
+    if ((wait && !staged) || (!to.on_device && !to.pinned))
     {
         finish(*stream);
     }

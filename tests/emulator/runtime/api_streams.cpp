@@ -54,6 +54,10 @@ cudaError_t finish_and_tell(State& s, Stream& stream)
     {
         finish(s.current().streams.default_stream());
     }
+    if (s.how.streams == Streams::others_first)
+    {
+        s.devices[static_cast<std::size_t>(stream.device)]->streams.finish_independent(stream);
+    }
     finish(stream);
     return device.broken;
 }

@@ -32,7 +32,7 @@ extern "C"
     {
         State& s = state();
         std::lock_guard const lock(s.mutex);
-        s.functions[host] = {reinterpret_cast<ModuleText*>(handle), name, 0};
+        s.functions[host] = {reinterpret_cast<ModuleText*>(handle), name, {}};
     }
 
     void __cudaRegisterVar(void** handle, char* host, char*, char const* name, int, std::size_t, int, int)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <stdexcept>
 
 namespace emulator
@@ -52,11 +53,13 @@ Machine machine_from_environment()
         Environment::number("MULTIPROCESSORS").value_or(static_cast<unsigned>(device.multiprocessors)));
     machine.devices.assign(Environment::number("DEVICES").value_or(1), device);
     std::string const driver = Environment::text("DRIVER").value_or("present");
-    if (driver != "present" && driver != "insufficient" && driver != "no_device")
+    static std::map<std::string, Driver> const drivers{
+        {"present", Driver::present}, {"missing", Driver::missing}, {"too_old", Driver::too_old}, {"no_device", Driver::no_device}};
+    if (!drivers.contains(driver))
     {
-        Environment::reject("DRIVER", driver, "present, insufficient or no_device");
+        Environment::reject("DRIVER", driver, "present, missing, too_old or no_device");
     }
-    machine.driver = driver == "present" ? Driver::present : driver == "insufficient" ? Driver::insufficient : Driver::no_device;
+    machine.driver = drivers.at(driver);
     return machine;
 }
 
@@ -70,6 +73,14 @@ Execution execution_from_environment()
     {
         Environment::reject("ORDER", order, "forward, reversed or shuffled");
     }
+    std::string const streams = Environment::text("STREAMS").value_or("deferred");
+    static std::map<std::string, Streams> const kinds{
+        {"deferred", Streams::deferred}, {"others_first", Streams::others_first}, {"eager", Streams::eager}};
+    if (!kinds.contains(streams))
+    {
+        Environment::reject("STREAMS", streams, "deferred, others_first or eager");
+    }
+    how.streams = kinds.at(streams);
     how.order = order == "forward" ? Order::forward : order == "reversed" ? Order::reversed : Order::shuffled;
     return how;
 }
@@ -146,7 +157,7 @@ void State::start(Machine const& pretended)
     }
     for (auto& [host, function] : functions)
     {
-        function.dynamic_shared_allowed = 0;
+        function.dynamic_shared_allowed.clear();
     }
     last_error = cudaSuccess;
     current_device = 0;
@@ -235,7 +246,8 @@ cudaError_t driver_error()
     State const& s = state();
     switch (s.machine.driver)
     {
-    case Driver::insufficient:
+    case Driver::missing:
+    case Driver::too_old:
         return cudaErrorInsufficientDriver;
     case Driver::no_device:
         return cudaErrorNoDevice;

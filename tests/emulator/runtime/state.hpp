@@ -25,7 +25,6 @@ constexpr int threads_per_multiprocessor = 2048;
 constexpr int blocks_per_multiprocessor = 32;
 constexpr int registers_per_multiprocessor = 65536;
 constexpr std::size_t shared_per_block = std::size_t{48} << 10;
-constexpr std::size_t shared_per_block_optin = std::size_t{163} << 10;
 constexpr std::size_t shared_per_multiprocessor = std::size_t{164} << 10;
 constexpr std::size_t shared_reserved_per_block = std::size_t{1} << 10;
 } // namespace limits
@@ -44,7 +43,7 @@ struct FunctionState
 {
     ModuleText* module = nullptr;
     std::string name;
-    std::size_t dynamic_shared_allowed = 0; // by cudaFuncSetAttribute
+    std::map<struct DeviceState const*, std::size_t> dynamic_shared_allowed; // by cudaFuncSetAttribute
 };
 
 struct VariableState

@@ -76,6 +76,17 @@ void StreamSet::finish_all()
     }
 }
 
+void StreamSet::finish_independent(Stream const& but)
+{
+    for (Stream& stream : streams_)
+    {
+        if (&stream != &but && !stream.waits_for_default)
+        {
+            finish(stream);
+        }
+    }
+}
+
 bool StreamSet::idle() const
 {
     return default_stream_.work.empty()

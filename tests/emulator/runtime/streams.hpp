@@ -48,6 +48,8 @@ public:
     // Work given to the default stream comes after that of all streams that wait for it, and theirs after its.
     void enqueue(Stream& stream, Work work);
     void finish_all();
+    // All other streams that wait for none.
+    void finish_independent(Stream const& but);
     bool idle() const;
     void forget_all(); // drops the work
 

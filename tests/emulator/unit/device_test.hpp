@@ -35,6 +35,7 @@ public:
     explicit DeviceArray(std::vector<T> const& values) : DeviceArray(values.size())
     {
         EXPECT_CUDA(cudaMemcpy(data_, values.data(), size_ * sizeof(T), cudaMemcpyHostToDevice));
+        EXPECT_CUDA(cudaStreamSynchronize(nullptr)); // it has arrived, also for streams that wait for none
     }
     ~DeviceArray() { cudaFree(data_); }
     DeviceArray(DeviceArray const&) = delete;

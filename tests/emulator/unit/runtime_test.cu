@@ -81,7 +81,7 @@ TEST_F(RuntimeTest, OneDeviceByDefault)
 TEST_F(RuntimeTest, MissingDriver)
 {
     Machine m;
-    m.driver = Driver::insufficient;
+    m.driver = Driver::missing;
     emulator::restart(m);
     int count = -1;
     void* p = nullptr;
@@ -93,6 +93,19 @@ TEST_F(RuntimeTest, MissingDriver)
     EXPECT_EQ(version, 0);
     add_one<<<1, 1>>>(nullptr, 0);
     EXPECT_EQ(cudaGetLastError(), cudaErrorInsufficientDriver);
+}
+
+TEST_F(RuntimeTest, TooOldADriver)
+{
+    Machine m;
+    m.driver = Driver::too_old;
+    emulator::restart(m);
+    int count = -1;
+    int version = -1;
+    EXPECT_EQ(cudaGetDeviceCount(&count), cudaErrorInsufficientDriver);
+    EXPECT_CUDA(cudaDriverGetVersion(&version));
+    EXPECT_GT(version, 0);
+    EXPECT_LT(version, CUDART_VERSION);
 }
 
 TEST_F(RuntimeTest, NoDevice)
@@ -303,6 +316,46 @@ TEST_F(RuntimeTest, PinnedSourceIsReadLatePageableSourceAtOnce)
     pageable = 2;
     ASSERT_CUDA(cudaStreamSynchronize(stream));
     EXPECT_EQ(x.values(), (std::vector<int>{2, 1}));
+}
+
+// cudaMemcpy from pageable memory may return before the data are on the device: only the default stream knows when they are.
+TEST_F(RuntimeTest, PageableCopiesAreOnTheDeviceOnceTheDefaultStreamIsThere)
+{
+    cudaStream_t independent = nullptr;
+    ASSERT_CUDA(cudaStreamCreateWithFlags(&independent, cudaStreamNonBlocking));
+    for (bool const wait : {false, true})
+    {
+        DeviceArray<int> const x(std::vector<int>{0, 0});
+        ASSERT_CUDA(cudaDeviceSynchronize());
+        int const host = 7;
+        ASSERT_CUDA(cudaMemcpy(x.get(), &host, sizeof(int), cudaMemcpyHostToDevice));
+        if (wait)
+        {
+            ASSERT_CUDA(cudaStreamSynchronize(nullptr));
+        }
+        ASSERT_CUDA(cudaMemcpyAsync(x.get() + 1, x.get(), sizeof(int), cudaMemcpyDeviceToDevice, independent));
+        ASSERT_CUDA(cudaStreamSynchronize(independent));
+        EXPECT_EQ(x.values(), (std::vector<int>{7, wait ? 7 : 0}));
+    }
+}
+
+TEST_F(RuntimeTest, OtherStreamsMayBeFirst)
+{
+    for (bool const others_first : {false, true})
+    {
+        set_streams(others_first ? emulator::Streams::others_first : emulator::Streams::deferred);
+        cudaStream_t first = nullptr;
+        cudaStream_t second = nullptr;
+        ASSERT_CUDA(cudaStreamCreateWithFlags(&first, cudaStreamNonBlocking));
+        ASSERT_CUDA(cudaStreamCreateWithFlags(&second, cudaStreamNonBlocking));
+        DeviceArray<int> const x(std::vector<int>{1, 0});
+        ASSERT_CUDA(cudaDeviceSynchronize());
+        add_one<<<1, 1, 0, first>>>(x.get(), 1);
+        ASSERT_CUDA(cudaMemcpyAsync(x.get() + 1, x.get(), sizeof(int), cudaMemcpyDeviceToDevice, second)); // does not wait
+        ASSERT_CUDA(cudaStreamSynchronize(first));
+        ASSERT_CUDA(cudaStreamSynchronize(second));
+        EXPECT_EQ(x.values(), (std::vector<int>{2, others_first ? 1 : 2}));
+    }
 }
 
 TEST_F(RuntimeTest, DefaultStreamWaitsForOthersUnlessTheyDoNot)

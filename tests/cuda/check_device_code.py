@@ -41,6 +41,18 @@ def read_report(text: str) -> dict[str, dict[str, int]]:
     return dict(zip(demangle(list(kernels)), kernels.values()))
 
 
+def occupancy_percent(registers: int, shared: int) -> float:
+    """Share of the 64 warps of an sm_90 multiprocessor that run at once, in blocks of 128 threads with so many registers per thread
+    and bytes of shared memory per block. Rules of the CUDA occupancy calculator: registers go to warps in units of 256 out of
+    16384 in each of four quarters; shared memory to blocks in units of 128 bytes, 1 KiB of it for the system, out of 228 KiB."""
+    warps_per_block = 4
+    registers_per_warp = -(-registers * 32 // 256) * 256
+    by_registers = 16384 // registers_per_warp * 4 // warps_per_block
+    by_shared = 228 * 1024 // (-(-(shared + 1024) // 128) * 128)
+    blocks = min(by_registers, by_shared, 64 // warps_per_block, 32)
+    return 100.0 * blocks * warps_per_block / 64
+
+
 def main() -> int:
     if len(sys.argv) != 4:
         print(__doc__, file=sys.stderr)
@@ -58,7 +70,13 @@ def main() -> int:
         for key, figure in figures.items():
             if figure > ceilings[name][key]:
                 problems.append(f"{name}: {key} {figure} above the ceiling {ceilings[name][key]}")
-        print(f"{name}: {figures['registers']} registers, {figures['stack']} bytes of stack, {figures['spills']} spilled")
+        text = f"{name}: {figures['registers']} registers, {figures['stack']} bytes of stack, {figures['spills']} spilled"
+        if floor := ceilings[name].get("occupancy_percent"):
+            percent = occupancy_percent(figures["registers"], figures["shared"] + ceilings[name]["dynamic_shared"])
+            text += f", occupancy {percent:.0f}%"
+            if percent < floor:
+                problems.append(f"{name}: occupancy {percent:.0f}% below {floor}%")
+        print(text)
     for instruction in sorted({match for match in SINGLE_PRECISION.findall(ptx) if not ALLOWED.match(match)}):
         problems.append(f"PTX holds {instruction}: arithmetic in single precision")
     if ".f64" not in ptx:

@@ -237,10 +237,15 @@ TEST_F(CudaBackendTest, OutputsMayChangeBetweenCalls)
     PointOutputs plain;
     plain.chi2 = chi2.data();
     plain.status = status.data();
+    std::vector<double> pulls(whole.pulls.size());
+    PointOutputs with_pulls = plain;
+    with_pulls.pulls = pulls.data();
     for (int turn = 0; turn < 2; ++turn)
     {
         backend->evaluate({0, problem->size()}, plain);
         EXPECT_TRUE(same_bits(chi2, whole.chi2));
+        backend->evaluate({0, problem->size()}, with_pulls);
+        EXPECT_TRUE(same_bits(pulls, whole.pulls));
         expect_same(whole, evaluate(*backend, *problem, {0, problem->size()}));
     }
 }

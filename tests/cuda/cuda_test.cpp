@@ -53,6 +53,18 @@ TEST_F(CudaBackendTest, OrderOfStreamsNeverChangesABit)
                 evaluate(*make_cuda_backend(cancelling, Route::factored, -1, small_sizes().back()), *cancelling, {0, 40}));
 }
 
+/// Bits of kernels that are compiled apart may differ on hardware, whatever they do here.
+TEST_F(CudaBackendTest, WhichKernelIsAMatterOfTheProblemNotOfTheRange)
+{
+    auto const many = mass_grid(0, 3, 60, 1);
+    on_cuda(many, Route::factored, {5, 14});
+    on_cuda(many, Route::factored);
+    EXPECT_EQ(emulator::report("scattered_kernel").launches, 0u);
+    auto const few = mass_grid(0, 3, 10, 1);
+    on_cuda(few, Route::factored);
+    EXPECT_GT(emulator::report("scattered_kernel").launches, 0u);
+}
+
 TEST_F(CudaBackendTest, LittleSharedMemoryMeansTemplatesInGlobalMemory)
 {
     auto const problem = wide_problem();

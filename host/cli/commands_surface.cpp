@@ -100,6 +100,8 @@ Json intervals_json(LimitRecords const& records, IntervalRecord const& record)
     json["best_fit"] = record.region.best_fit;
     json["chi2_min"] = record.region.chi2_min;
     json["marginal"] = record.region.marginal;
+    json["coarse"] = record.region.coarse;
+    json["zero_off_grid"] = record.region.zero_off_grid;
     json["intervals"] = Json::array();
     json["open"] = Json::array();
     for (GridInterval const& interval : record.region.intervals)
@@ -130,6 +132,9 @@ Json curve_json(LimitRecords const& records, CurveRecord const& record)
         json["intervals"].push_back(std::move(pieces));
     }
     json["chi2_min"] = record.chi2_min;
+    json["coarse"] = Json::array();
+    for (std::uint8_t const coarse : record.coarse)
+        json["coarse"].push_back(coarse != 0);
     return json;
 }
 
@@ -181,11 +186,14 @@ void print_intervals(DerivedResults const& results)
                 fmt::print("{:<14}{:<6}{:>7}{:>5}{:>13}{:>11}  allowed\n", "parameter", "unit", "C.L.", "dof", "best fit",
                            "chi2 min");
             std::vector<std::string> pieces;
+            if (record.region.zero_off_grid)
+                pieces.emplace_back("0 (off the grid)");
             for (GridInterval const& interval : record.region.intervals)
                 pieces.push_back(interval_text(interval));
-            fmt::print("{:<14}{:<6}{:>7g}{:>5}{:>13.4g}{:>11.4f}  {}{}\n", record.parameter, record.unit, record.cl, record.dof,
-                       record.region.best_fit, record.region.chi2_min, pieces.empty() ? "nothing" : join(pieces, " and "),
-                       record.region.marginal ? "  (marginal)" : "");
+            fmt::print("{:<14}{:<6}{:>7g}{:>5}{:>13.4g}{:>11.4f}  {}{}{}\n", record.parameter, record.unit, record.cl, record.dof,
+                       record.region.best_fit, record.region.chi2_min,
+                       pieces.empty() ? "nothing on the grid" : join(pieces, " and "), record.region.marginal ? "  (marginal)" : "",
+                       record.region.coarse ? "  (coarse)" : "");
         }
 }
 
@@ -325,15 +333,19 @@ void add_profile(CLI::App& app, Program&)
         if (stored.find_profile(name) != nullptr)
         {
             spdlog::info("{} holds /profiles/{} already", options->file, name);
+            fmt::print("{}/profiles/{}\n", options->file, name);
             return;
         }
         DerivedResults results;
         results.profiles = profile_surface(surface, {keep});
-        store_derived_results(options->file, results);
         ProfileRecord const& profile = results.profiles.front();
         auto const failed = std::count_if(profile.chi2.begin(), profile.chi2.end(), [](double chi2) { return std::isnan(chi2); });
+        if (static_cast<std::size_t>(failed) == profile.chi2.size())
+            throw InputError(
+                fmt::format("{}: no point has a chi^2, every one failed: there is nothing to minimise", options->file));
         if (failed > 0)
             spdlog::warn("{} of {} have no chi^2: every point over them failed", counted(failed, "node"), profile.chi2.size());
+        store_derived_results(options->file, results);
         spdlog::info("minimised over {}", join(profile.profiled_axes));
         fmt::print("{}/profiles/{}\n", options->file, name);
     });

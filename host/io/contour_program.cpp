@@ -226,7 +226,7 @@ std::vector<std::vector<ContourPiece>> draw_contours(fs::path const& path, std::
         std::string search = folder.string();
         if (std::string const other = variable("PYTHONPATH"); !other.empty())
             search += ":" + other;
-        Finished const finished = run(words, {{"PYTHONPATH", search}});
+        Finished const finished = run(words, {{"PYTHONPATH", search}, {"PYTHONSAFEPATH", "1"}}); // files here are no modules
         if (finished.exit_code == packages_missing || finished.exit_code == cannot_start)
         {
             reason += fmt::format("{}{}: {}", reason.empty() ? "" : "; ", interpreter, one_line(finished.err));

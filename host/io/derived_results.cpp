@@ -158,6 +158,8 @@ void write_intervals(hid_t parent, IntervalRecord const& record)
     h5::write_attribute(id, "chi2_min", record.region.chi2_min);
     h5::write_attribute(id, "best_fit", record.region.best_fit);
     h5::write_attribute(id, "marginal", record.region.marginal);
+    h5::write_attribute(id, "coarse", record.region.coarse);
+    h5::write_attribute(id, "zero_off_grid", record.region.zero_off_grid);
     std::vector<double> ends;
     std::vector<std::uint8_t> open;
     for (GridInterval const& interval : record.region.intervals)
@@ -188,6 +190,8 @@ IntervalRecord read_intervals(h5::File const& file, hid_t group)
     record.region.chi2_min = h5::read_double(group, "chi2_min");
     record.region.best_fit = h5::read_double(group, "best_fit");
     record.region.marginal = h5::read_bool(group, "marginal");
+    record.region.coarse = h5::read_bool(group, "coarse");
+    record.region.zero_off_grid = h5::read_bool(group, "zero_off_grid");
     Dims dims{-1, 2};
     auto const ends = h5::read_doubles(file, h5::open_dataset(group, "intervals").id(), dims);
     h5::Handle const flags = h5::open_dataset(group, "open");
@@ -216,6 +220,8 @@ void write_curve(hid_t parent, CurveRecord const& record)
     describe(h5::write_values(id, "mass", record.masses).id(), record.mass_unit, record.mass);
     describe(h5::write_values(id, "upper", record.upper).id(), record.unit, "upper limit on " + record.parameter);
     describe(h5::write_values(id, "chi2_min", record.chi2_min).id(), "1", "chi^2 that Delta chi^2 is counted from");
+    h5::Handle const coarse = h5::write_array(id, "coarse", {length(n)}, record.coarse.data());
+    h5::write_attribute(coarse.id(), "long_name", "1 where the nodes are too far apart for the limit");
     std::size_t most = 0;
     for (auto const& pieces : record.intervals)
         most = std::max(most, pieces.size());
@@ -243,6 +249,7 @@ CurveRecord read_curve(h5::File const& file, hid_t group)
     Dims dims{length(record.masses.size())};
     record.upper = h5::read_doubles(file, h5::open_dataset(group, "upper").id(), dims);
     record.chi2_min = h5::read_doubles(file, h5::open_dataset(group, "chi2_min").id(), dims);
+    record.coarse = h5::read_bytes(file, h5::open_dataset(group, "coarse").id(), dims);
     dims = {length(record.masses.size()), -1, 2};
     auto const ends = h5::read_doubles(file, h5::open_dataset(group, "intervals").id(), dims);
     auto const most = static_cast<std::size_t>(dims[1]);

@@ -57,6 +57,7 @@ struct CurveRecord
     std::vector<double> upper;                    ///< [masses] NaN where the grid ends before it is reached, or all is excluded
     std::vector<std::vector<Interval>> intervals; ///< [masses] allowed pieces
     std::vector<double> chi2_min;                 ///< [masses] reference used
+    std::vector<std::uint8_t> coarse;             ///< [masses] 1 where the nodes are too far apart, as in GridRegion
 };
 
 /// A polyline of a contour.

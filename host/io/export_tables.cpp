@@ -163,6 +163,8 @@ private:
         table.qualifiers.emplace_back("best fit [" + record.unit + "]", number_text(record.region.best_fit));
         table.qualifiers.emplace_back("marginal (an edge or gap within 0.02 of the threshold)",
                                       record.region.marginal ? "yes" : "no");
+        table.qualifiers.emplace_back("coarse (nodes too far apart for ends to 1%)", record.region.coarse ? "yes" : "no");
+        table.qualifiers.emplace_back("0 is allowed but off the grid", record.region.zero_off_grid ? "yes" : "no");
         Column piece{"interval", "", {}, {}};
         Column lo{"lower", record.unit, {}, {}};
         Column hi{"upper", record.unit, {}, {}};

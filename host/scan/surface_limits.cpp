@@ -76,6 +76,11 @@ public:
         LimitRecords records;
         records.profile = slice.profile;
         auto const failed = std::count_if(slice.chi2.begin(), slice.chi2.end(), [](double chi2) { return !std::isfinite(chi2); });
+        if (static_cast<std::size_t>(failed) == slice.chi2.size())
+            throw InputError(
+                fmt::format("{}: no point of it has a chi^2, every one failed: there is nothing to find; nuscan info and "
+                            "nuscan validate show more",
+                            join(slice.axes, ",")));
         if (failed > 0)
             warn(fmt::format("{}: {} of {} without chi^2: regions end beside them", join(slice.axes, ","), counted(failed, "point"),
                              slice.chi2.size()));
@@ -131,9 +136,15 @@ private:
                                  axis.name, record.threshold));
                 break;
             }
-        if (record.region.ends_below_grid)
-            warn(fmt::format("{}: 0 is allowed and the first node, {:g}, is not: the limit lies below the grid", axis.name,
-                             axis.values.front()));
+        if (record.region.zero_off_grid)
+            warn(
+                fmt::format("{}: 0 is allowed but lies off the grid, and the node next to it, {:g}, is not: the limit lies between "
+                            "them; let the axis begin nearer to 0",
+                            axis.name, axis.values.front() > 0.0 ? axis.values.front() : axis.values.back()));
+        if (record.region.coarse)
+            warn(fmt::format("{} at {:g} C.L.: the nodes are too far apart to find an end to {:g}%, it is put at the next excluded "
+                             "node; use more nodes or a narrower axis",
+                             axis.name, cl, 100.0 * coarse_end));
         return record;
     }
 
@@ -153,6 +164,7 @@ private:
         std::size_t const n = coupling.values.size();
         std::size_t const n_masses = mass.values.size();
         std::size_t unreached = 0;
+        std::size_t coarse = 0;
         for (std::size_t i = 0; i < n_masses; ++i)
         {
             std::vector<double> chi2(n);
@@ -162,6 +174,8 @@ private:
             auto const region = curve.allowed(per_mass ? curve.lowest() : reference_, record.threshold);
             bool const reached = !region.intervals.empty() && region.intervals.back().hi_end == IntervalEnd::crossing;
             unreached += !reached;
+            coarse += region.coarse;
+            record.coarse.push_back(region.coarse);
             record.upper.push_back(reached ? region.intervals.back().range.hi : NAN);
             record.chi2_min.push_back(region.chi2_min);
             auto& pieces = record.intervals.emplace_back();
@@ -172,15 +186,27 @@ private:
             warn(fmt::format(
                 "{} ({}, {:g} C.L.): no upper limit at {} of {}: the axis of {} ends too early or begins too late there",
                 coupling.name, definition, cl, counted(static_cast<long long>(unreached), "mass value"), n_masses, coupling.name));
+        if (coarse > 0)
+            warn(fmt::format("{} ({}, {:g} C.L.): at {} of {} the nodes of {} are too far apart for {:g}%, limits are put at the "
+                             "next excluded node; use more nodes or a narrower axis",
+                             coupling.name, definition, cl, counted(static_cast<long long>(coarse), "mass value"), n_masses,
+                             coupling.name, 100.0 * coarse_end));
         return record;
     }
 
-    ContourRecord contour(Slice const& slice, double cl) const
+    ContourRecord contour(Slice const& slice, double cl)
     {
         auto record = begin<ContourRecord>(slice, cl, 2);
         record.axes = slice.axes;
         record.chi2_min = reference_;
         record.level = reference_ + record.threshold;
+        auto const is_allowed = [&](double chi2) { return !std::isfinite(chi2) || chi2 <= record.level; };
+        auto const is_excluded = [&](double chi2) { return !std::isfinite(chi2) || chi2 > record.level; };
+        for (bool const excluded : {false, true})
+            if (excluded ? std::all_of(slice.chi2.begin(), slice.chi2.end(), is_excluded)
+                         : std::all_of(slice.chi2.begin(), slice.chi2.end(), is_allowed))
+                warn(fmt::format("{} at {:g} C.L.: the whole plane is {}, there is no contour in it", join(slice.axes, ","), cl,
+                                 excluded ? "excluded" : "allowed"));
         return record;
     }
 

@@ -16,6 +16,8 @@ constexpr double noise = 1e-9;
 constexpr int brent_bits = 30;
 constexpr std::uintmax_t most_steps = 200;
 constexpr double root_tolerance = 1e-13;
+/// An extremum this many thresholds above the level has no part in the region, wherever it lies between its nodes.
+constexpr double coarse_relevant = 1.0;
 
 } // namespace
 
@@ -58,15 +60,24 @@ double GridCurve::value(double t) const
     return axis_.scale == AxisScale::log ? std::exp(t) : t;
 }
 
+std::size_t GridCurve::node_above(std::size_t begin, std::size_t end, double t) const
+{
+    auto const first = t_.begin() + static_cast<std::ptrdiff_t>(begin);
+    auto const last = t_.begin() + static_cast<std::ptrdiff_t>(end);
+    return static_cast<std::size_t>(std::upper_bound(first, last, t) - t_.begin());
+}
+
 double GridCurve::interpolate(std::size_t begin, std::size_t end, double t) const
 {
     // The segment, and up to four nodes with it in their middle.
-    auto const first = t_.begin() + static_cast<std::ptrdiff_t>(begin);
-    auto const last = t_.begin() + static_cast<std::ptrdiff_t>(end);
-    auto const above = static_cast<std::size_t>(std::upper_bound(first, last, t) - t_.begin());
+    std::size_t const above = node_above(begin, end, t);
     constexpr std::size_t width = 4;
     std::size_t const n = std::min(width, end - begin);
-    std::size_t const from = std::clamp(above < begin + 2 ? begin : above - 2, begin, end - n);
+    return polynomial(std::clamp(above < begin + 2 ? begin : above - 2, begin, end - n), n, t);
+}
+
+double GridCurve::polynomial(std::size_t from, std::size_t n, double t) const
+{
     double sum = 0.0;
     for (std::size_t i = from; i < from + n; ++i)
     {
@@ -92,10 +103,19 @@ void GridCurve::add_extremum(std::vector<Sample>& samples, std::size_t begin, st
     // On [0, 1], since the search stops at an absolute distance.
     auto const found = boost::math::tools::brent_find_minima([&](double u) { return sign * interpolate(begin, end, at(u)); }, 0.0,
                                                              1.0, brent_bits, steps);
-    if (std::isfinite(found.second) && found.second < here)
+    // A parabola through the three nodes for comparison: how far its vertex lies beyond the node in the middle.
+    double const first = (here - left) / (t_[node] - t_[node - 1]);
+    double const second = (right - here) / (t_[node + 1] - t_[node]);
+    double const curvature = (second - first) / width;
+    double const slope = (first * (t_[node + 1] - t_[node]) + second * (t_[node] - t_[node - 1])) / width;
+    double const parabola = curvature > 0.0 ? here - slope * slope / (4.0 * curvature) : here;
+    // Three nodes have no other curve to compare with.
+    double const doubt = end - begin > 3 ? std::fabs(found.second - parabola) : here - found.second;
+    bool const coarse = doubt > coarse_minimum;
+    if (std::isfinite(found.second) && found.second < here && !coarse)
         samples.push_back({at(found.first), sign * found.second, true});
     else
-        samples.push_back({t_[node], chi2_[node], true});
+        samples.push_back({t_[node], chi2_[node], true, coarse});
 }
 
 void GridCurve::add_run(std::size_t begin, std::size_t end)
@@ -128,7 +148,25 @@ GridRegion GridCurve::allowed(double reference, double threshold) const
             auto const bracket = boost::math::tools::toms748_solve(
                 [&](double t) { return interpolate(run.begin, run.end, t) - level; }, a.t, b.t, a.chi2 - level, b.chi2 - level,
                 close, steps);
-            return value(0.5 * (bracket.first + bracket.second));
+            double const end = value(0.5 * (bracket.first + bracket.second));
+            // The other way: sqrt(chi^2 - minimum) as a straight line between the two, or its logarithm over that of a log axis.
+            double const base = std::fmin(lowest_, reference);
+            bool const power_law = axis_.scale == AxisScale::log && std::min(a.chi2, b.chi2) > base;
+            auto const height = [&](double chi2) { return power_law ? std::log(chi2 - base) : std::sqrt(chi2 - base); };
+            double const share = (height(level) - height(a.chi2)) / (height(b.chi2) - height(a.chi2));
+            double const other = value(a.t + (b.t - a.t) * share);
+            // And how much the cubic owes to each of its outer nodes.
+            double const t = 0.5 * (bracket.first + bracket.second);
+            std::size_t const above = node_above(run.begin, run.end, t);
+            double doubt = 0.0;
+            for (std::size_t const from : {above - 2, above - 1})
+                if (from < above && from >= run.begin && from + 3 <= run.end)
+                    doubt = std::max(doubt, std::fabs((polynomial(from, 3, t) - level) * (b.t - a.t) / (b.chi2 - a.chi2)));
+            double const difference = std::max(std::fabs(end - other), std::fabs(value(t + doubt) - end));
+            if (difference <= coarse_end * std::fabs(end - lowest_at_))
+                return end;
+            region.coarse = true;
+            return value(a.chi2 > level ? a.t : b.t);
         };
         bool inside = false;
         for (std::size_t i = 0; i < run.samples.size(); ++i)
@@ -155,6 +193,8 @@ GridRegion GridCurve::allowed(double reference, double threshold) const
             if (!is_allowed && inside)
                 region.intervals.back().range.hi = crossing(run.samples[i - 1], sample);
             inside = is_allowed;
+            // What is not known of an extremum far above does not matter.
+            region.coarse = region.coarse || (sample.coarse && sample.chi2 - coarse_relevant * threshold <= level);
             bool const at_edge = i == 0 || i + 1 == run.samples.size();
             region.marginal = region.marginal || ((sample.extremum || at_edge) && is_close(sample.chi2));
         }
@@ -165,10 +205,11 @@ GridRegion GridCurve::allowed(double reference, double threshold) const
         }
     }
     if (axis_.bounded)
-    {
         region.marginal = region.marginal || is_close(chi2_zero_);
-        region.ends_below_grid = zero_allowed && std::isfinite(chi2_.front()) && chi2_.front() > level;
-    }
+    bool const below = axis_.values.front() > 0.0;
+    bool const above = axis_.values.back() < 0.0;
+    double const nearest = above ? chi2_.back() : chi2_.front();
+    region.zero_off_grid = axis_.has_zero && zero_allowed && (below || above) && std::isfinite(nearest) && nearest > level;
     return region;
 }
 

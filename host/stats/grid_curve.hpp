@@ -34,9 +34,18 @@ struct GridRegion
     double best_fit = 0.0;               ///< where chi^2 is lowest; 0 where that is the point with all scanned parameters at 0
     double chi2_min = 0.0;               ///< the reference that the region was found with
     bool marginal = false;               ///< as in AllowedRegion; the ends of the grid count as edges
-    /// Of a bounded axis: 0 is allowed, but the first node is not. Where that stretch ends is below the grid, and it is left out.
-    bool ends_below_grid = false;
+    /// 0 is allowed, but it lies off the grid and the node next to it is not allowed: where that stretch ends is not known, and it is
+    /// left out.
+    bool zero_off_grid = false;
+    /// The nodes are too far apart for a minimum or an end: two ways to interpolate differ by more than coarse_end or coarse_minimum.
+    /// Such an end is put at the next excluded node, never inside: a limit may be too weak, not too strong. Minima are those of the nodes.
+    bool coarse = false;
 };
+
+/// Difference of two interpolations beyond which an end counts as not found, relative to its distance from the best fit.
+inline constexpr double coarse_end = 0.01;
+/// The same for a minimum, in chi^2: it moves an end at 90% C.L. by a percent.
+inline constexpr double coarse_minimum = 0.05;
 
 /// The axis that a GridCurve runs along.
 struct CurveAxis
@@ -52,7 +61,8 @@ struct CurveAxis
 /// chi^2 along one axis, from its values at the nodes.
 ///
 /// Between nodes it is a cubic through the four nearest ones, in the axis's own coordinate (ln for a log axis), so that ends and minima
-/// are found far better than to a step of the grid. Nodes without chi^2 (NaN) split the curve; nothing is interpolated across them.
+/// are found far better than to a step of the grid. Where chi^2 changes too much from node to node for that, the region is marked coarse:
+/// an end then lies at the next excluded node. Nodes without chi^2 (NaN) split the curve; nothing is interpolated across them.
 class GridCurve
 {
 public:
@@ -74,10 +84,15 @@ private:
         double t; ///< coordinate of the axis: the value, or its ln
         double chi2;
         bool extremum;
+        bool coarse = false; ///< an extremum that the nodes are too far apart for
     };
 
     double value(double t) const;
+    /// First node of the run [\p begin, \p end) behind \p t.
+    std::size_t node_above(std::size_t begin, std::size_t end, double t) const;
     double interpolate(std::size_t begin, std::size_t end, double t) const;
+    /// Through \p n nodes from number \p from on (Lagrange).
+    double polynomial(std::size_t from, std::size_t n, double t) const;
     void add_run(std::size_t begin, std::size_t end);
     void add_extremum(std::vector<Sample>& samples, std::size_t begin, std::size_t end, std::size_t node, double sign) const;
 

@@ -85,6 +85,7 @@ DerivedResults example()
     curve.upper = {0.5, NAN, 0.75};
     curve.intervals = {{{0.0, 0.5}}, {}, {{0.0, 0.25}, {0.5, 0.75}}};
     curve.chi2_min = {1.0, 1.0, 1.0};
+    curve.coarse = {0, 0, 1};
     own.curves.push_back(curve);
     ContourRecord contour;
     contour.axes = {"x", "y"};
@@ -155,6 +156,7 @@ TEST_F(DerivedFile, ReadsWhatWasStored)
     EXPECT_TRUE(curve.profiled_axes.empty());
     EXPECT_EQ(curve.masses, curve_wanted.masses);
     EXPECT_EQ(curve.chi2_min, curve_wanted.chi2_min);
+    EXPECT_EQ(curve.coarse, curve_wanted.coarse);
     for (std::size_t i = 0; i < 3; ++i)
     {
         expect_same(curve.upper[i], curve_wanted.upper[i]);

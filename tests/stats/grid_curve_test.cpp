@@ -51,7 +51,7 @@ TEST(GridCurve, ParabolaIsExactBetweenNodes)
     EXPECT_EQ(region.intervals[0].lo_end, IntervalEnd::crossing);
     EXPECT_EQ(region.intervals[0].hi_end, IntervalEnd::crossing);
     EXPECT_FALSE(region.marginal);
-    EXPECT_FALSE(region.ends_below_grid);
+    EXPECT_FALSE(region.zero_off_grid);
 }
 
 TEST(GridCurve, ErrorFallsWithTheFourthPowerOfTheStep)
@@ -139,12 +139,65 @@ TEST(GridCurve, ZeroPointCountsWhereALogAxisCannotReach)
     // The zero point is far below all nodes: nothing of the grid is allowed, but 0 is.
     auto const hidden = GridCurve{axis, rising, -20.0}.allowed(-20.0, 2.7);
     EXPECT_TRUE(hidden.intervals.empty());
-    EXPECT_TRUE(hidden.ends_below_grid);
+    EXPECT_TRUE(hidden.zero_off_grid);
     EXPECT_EQ(hidden.best_fit, 0.0);
     // It is excluded: then the lower end is not known, but it is not 0.
     auto const excluded = GridCurve{axis, rising, 30.0}.allowed(3.0, 2.7);
     EXPECT_EQ(excluded.intervals.at(0).lo_end, IntervalEnd::grid_edge);
     EXPECT_EQ(excluded.intervals.at(0).range.lo, 1e-8);
+}
+
+/// chi^2 of a magnetic moment in units of its limit: quartic, then the signal is profiled away. On a grid of any step a limit is right
+/// or marked coarse, and then it is too weak rather than too strong.
+TEST(GridCurve, CoarseGridsSaySo)
+{
+    auto const chi2 = [](double x) { return 40.0 + 2.70554 * std::pow(x, 4) / (1.0 + 0.01 * std::pow(x, 4)); };
+    double const exact_limit = std::pow(1.0 / (1.0 - 0.01), 0.25);
+    // Three ways to interpolate may be wrong alike where they cross.
+    constexpr double right = 2.0 * coarse_end;
+    int coarse = 0;
+    for (std::int64_t n = 3; n <= 400; ++n)
+        for (double const top : {4.0, 45.0})
+        {
+            auto axis = linear_axis(0.0, top, n);
+            axis.bounded = axis.has_zero = true;
+            GridCurve const curve{axis, at_nodes(axis, chi2), chi2(0.0)};
+            auto const region = curve.allowed(curve.lowest(), 2.70554);
+            ASSERT_EQ(region.intervals.size(), 1U) << n;
+            double const limit = region.intervals[0].range.hi;
+            if (region.coarse)
+                EXPECT_GE(limit, exact_limit) << n << " nodes up to " << top;
+            else
+                EXPECT_NEAR(limit / exact_limit, 1.0, right) << n << " nodes up to " << top;
+            coarse += region.coarse;
+        }
+    EXPECT_GT(coarse, 30);
+    EXPECT_LT(coarse, 200);
+}
+
+TEST(GridCurve, MinimaBetweenFarNodesAreNotInvented)
+{
+    // A plateau, a narrow valley: a cubic through so few nodes overshoots.
+    auto const axis = linear_axis(-10.0, 10.0, 6);
+    auto const chi2 = at_nodes(axis, [](double x) { return 20.0 + 200.0 * (x - 1.1) * (x - 1.1) / (1.0 + (x - 1.1) * (x - 1.1)); });
+    GridCurve const curve{axis, chi2, 500.0};
+    EXPECT_GE(curve.lowest(), 20.0);
+    EXPECT_TRUE(curve.allowed(curve.lowest(), 2.7).coarse);
+}
+
+TEST(GridCurve, ZeroOutsideAnUnboundedAxis)
+{
+    auto axis = linear_axis(8.0, 12.0, 300);
+    axis.has_zero = true;
+    auto const region = GridCurve{axis, at_nodes(axis, [](double x) { return 3.0 + x * x; }), 3.0}.allowed(3.0, 2.7);
+    EXPECT_TRUE(region.intervals.empty());
+    EXPECT_TRUE(region.zero_off_grid);
+    auto below = linear_axis(-12.0, -8.0, 300);
+    below.has_zero = true;
+    EXPECT_TRUE((GridCurve{below, at_nodes(below, [](double x) { return 3.0 + x * x; }), 3.0}.allowed(3.0, 2.7).zero_off_grid));
+    auto around = linear_axis(-12.0, 8.0, 300);
+    around.has_zero = true;
+    EXPECT_FALSE((GridCurve{around, at_nodes(around, [](double x) { return 3.0 + x * x; }), 3.0}.allowed(3.0, 2.7).zero_off_grid));
 }
 
 TEST(GridCurve, FailedNodesSplitIt)
@@ -175,7 +228,9 @@ TEST(GridCurve, FewNodesWillDo)
         auto const region = GridCurve{axis, at_nodes(axis, [](double x) { return 4.0 * (x - 1.0); }), NAN}.allowed(0.0, 2.0);
         ASSERT_EQ(region.intervals.size(), 1U) << n;
         EXPECT_EQ(region.intervals[0].range.lo, 1.0);
-        EXPECT_NEAR(region.intervals[0].range.hi, n == 1 ? 1.0 : 1.5, exact);
+        // Of two nodes nobody knows whether chi^2 rises evenly between them or as a parabola.
+        EXPECT_EQ(region.coarse, n == 2);
+        EXPECT_NEAR(region.intervals[0].range.hi, n == 1 ? 1.0 : n == 2 ? 2.0 : 1.5, exact);
     }
 }
 

@@ -16,6 +16,9 @@ constexpr double noise = 1e-9;
 constexpr int brent_bits = 30;
 constexpr std::uintmax_t most_steps = 200;
 constexpr double root_tolerance = 1e-13;
+/// Share of the difference between a cubic and the parabolas without one of its outer nodes that is taken for the cubic's own error: on
+/// a power law with steps of a quarter in ln x it is a third.
+constexpr double cubic_share = 1.0 / 3.0;
 /// An extremum this many thresholds above the level has no part in the region, wherever it lies between its nodes.
 constexpr double coarse_relevant = 1.0;
 
@@ -162,7 +165,7 @@ GridRegion GridCurve::allowed(double reference, double threshold) const
             for (std::size_t const from : {above - 2, above - 1})
                 if (from < above && from >= run.begin && from + 3 <= run.end)
                     doubt = std::max(doubt, std::fabs((polynomial(from, 3, t) - level) * (b.t - a.t) / (b.chi2 - a.chi2)));
-            double const difference = std::max(std::fabs(end - other), std::fabs(value(t + doubt) - end));
+            double const difference = std::max(std::fabs(end - other), std::fabs(value(t + cubic_share * doubt) - end));
             if (difference <= coarse_end * std::fabs(end - lowest_at_))
                 return end;
             region.coarse = true;

@@ -241,6 +241,21 @@ class Drawing(Case):
         self.assertAlmostEqual(vertices[:, 1].min() / 2e-7, 1.0)
         self.fails(lambda: draw.mass_curve(nuscan_plots.load(ellipse(self.folder / "e.h5"))), "e.h5", "nuscan limits")
 
+    def test_a_mediator_is_drawn_with_its_mass_along_x(self) -> None:
+        from nuscan_plots import overview
+
+        surface = nuscan_plots.load(files.write_mediator(self.folder / "v.h5", "V", "xenonnt_sr0", 2e-7))
+        exchanged = surface.transposed()
+        self.assertEqual(list(exchanged.axes), ["g_V", "m_V"])
+        np.testing.assert_array_equal(exchanged.chi2, surface.chi2.T)
+        back = overview.mass_first(exchanged)
+        self.assertEqual(list(back.axes), ["m_V", "g_V"])
+        np.testing.assert_array_equal(back.chi2, surface.chi2)
+        for line, other in zip(surface.contour(0.90).lines, exchanged.contour(0.90).lines, strict=True):
+            x, y = np.log(np.asarray(line)).T
+            distance = np.hypot(np.log(other[:, 1])[:, None] - x, np.log(other[:, 0])[:, None] - y).min(axis=1)
+            self.assertLess(distance.max(), 0.2)  # of the steps of the grid
+
     def test_error_bars_are_poisson_intervals(self) -> None:
         # Garwood 1936; the numbers are those of tables of Poisson confidence limits.
         for n, low, high in ((0, 0.0, 1.841), (1, 0.173, 3.300), (3, 1.367, 5.918), (10, 6.891, 14.267)):

@@ -64,7 +64,8 @@ find_python()
 
 python_works()
 {
-    "$1" -c 'import tomllib, numpy, h5py, matplotlib' >/dev/null 2>&1
+    # Without files of the working folder in the way of modules.
+    PYTHONSAFEPATH=1 "$1" -c 'import tomllib, numpy, h5py, matplotlib' >/dev/null 2>&1
 }
 
 # run_python_package PACKAGE ARGUMENT...: replaces the shell by a package of tools/. Installs nothing.
@@ -72,7 +73,7 @@ run_python_package()
 {
     find_python || die "no Python 3.11 or later with numpy, h5py and matplotlib; install python3-numpy, python3-h5py and" \
         "python3-matplotlib, or name an interpreter in NUSCAN_PYTHON"
-    export PYTHONPATH="$nuscan_root/tools${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1
+    export PYTHONPATH="$nuscan_root/tools${PYTHONPATH:+:$PYTHONPATH}" PYTHONDONTWRITEBYTECODE=1 PYTHONSAFEPATH=1
     exec "$nuscan_python" -m "$@"
 }
 

@@ -38,6 +38,10 @@ def main() -> int:
     except (NuscanError, PublishedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except (ArithmeticError, ValueError) as error:
+        # Axes over hundreds of decades are more than matplotlib can tick.
+        print(f"error: {', '.join(map(str, arguments.surfaces))}: cannot be drawn: {error}; plot a profile or a narrower scan", file=sys.stderr)
+        return 1
     return 0
 
 

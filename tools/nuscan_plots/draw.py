@@ -144,19 +144,23 @@ def plane_frame(axes: Axes, surface: Map) -> None:
         set_axis(axes, direction, axis)
 
 
-def mass_curve(surface: Surface, cl: float = 0.90, definition: str = "per_mass") -> MassCurve:
+def mass_curve(surface: Map, cl: float = 0.90, definition: str = "per_mass") -> MassCurve:
     """The limit on the coupling against mass that `nuscan limits` stored in a file.
 
     Args:
-        surface: surface over mass and coupling of a mediator.
+        surface: surface, or profile of one, over mass and coupling of a mediator.
         cl: confidence level.
         definition: "per_mass" (least chi^2 of each mass, one degree of freedom) or "plane" (whole plane, two).
     """
     for level, limits in surface.limits.items():
         for limit in limits.values() if np.isclose(level, cl) else ():
-            if isinstance(limit, MassCurve) and limit.definition == definition:
+            # Those with another number of parameters than the definition's own are not what is asked for.
+            if isinstance(limit, MassCurve) and limit.definition == definition and limit.dof == (1 if definition == "per_mass" else 2):
                 return limit
-    raise NuscanError(f"{surface.path}: holds no limits against mass; run `nuscan limits {surface.path} --cl {cl:g}`")
+    raise NuscanError(
+        f"{surface.path}: holds no limits against mass at this confidence level; run `nuscan limits {surface.path} --keep "
+        f"{' '.join(surface.axes)} --cl {cl:g}`"
+    )
 
 
 def exclusion(axes: Axes, curve: MassCurve, drawn_as: Style, label: str | None = None) -> Line2D:

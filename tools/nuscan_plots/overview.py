@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 
@@ -16,7 +17,7 @@ from matplotlib.lines import Line2D  # noqa: E402
 
 from . import draw, style  # noqa: E402
 from .errors import NuscanError  # noqa: E402
-from .published import load_curves  # noqa: E402
+from .published import PublishedError, load_curves  # noqa: E402
 from .style import Style  # noqa: E402
 from .surface import Map, Surface, load  # noqa: E402
 
@@ -25,13 +26,17 @@ def chosen(surface: Surface, profile: str | None) -> Map:
     """The surface itself, or one of its profiles."""
     if profile is None:
         return surface
-    if profile not in surface.profiles:
-        stored = ", ".join(surface.profiles) or "none"
-        raise NuscanError(
-            f"{surface.path}: holds no profile {profile} (stored: {stored}); run `nuscan profile {surface.path} --keep "
-            f"{profile.replace(',', ' ')}`"
-        )
-    return surface.profiles[profile]
+    wanted = set(profile.split(","))
+    for name, found in surface.profiles.items():
+        if set(name.split(",")) == wanted:
+            return found
+    if wanted == set(surface.axes):
+        return surface
+    stored = ", ".join(surface.profiles) or "none"
+    raise NuscanError(
+        f"{surface.path}: holds no profile {profile} (stored: {stored}); run `nuscan profile {surface.path} --keep "
+        f"{profile.replace(',', ' ')}`"
+    )
 
 
 def styles(surfaces: Sequence[Surface]) -> list[Style]:
@@ -65,7 +70,7 @@ def draw_files(
         NuscanError: a file that cannot be drawn, or that does not fit the others.
     """
     surfaces = [load(path) for path in paths]
-    maps = [chosen(surface, profile) for surface in surfaces]
+    maps = [mass_first(chosen(surface, profile)) for surface in surfaces]
     names = list(maps[0].axes)
     for surface, shown in zip(surfaces, maps, strict=True):
         if list(shown.axes) != names:
@@ -96,8 +101,20 @@ def draw_files(
 
 
 def mediator(names: Sequence[str]) -> bool:
-    """Whether two axes are mass and coupling."""
+    """Whether two axes are mass and coupling, in this order."""
     return len(names) == 2 and names[0].startswith("m_") and names[1] == f"g_{names[0][2:]}"
+
+
+def mass_first(shown: Map) -> Map:
+    """Of a mediator the plane with the mass as its first axis, as everybody draws it."""
+    return shown.transposed() if mediator(list(reversed(shown.axes))) else shown
+
+
+def best_fit(surface: Surface, names: Sequence[str]) -> tuple[float, float] | None:
+    """The lowest point of the grid in a plane, if the point 0 is not lower."""
+    if not surface.best_fit_chi2 <= surface.chi2_zero or any(name not in surface.best_fit for name in names):
+        return None
+    return surface.best_fit[names[0]], surface.best_fit[names[1]]
 
 
 def planes(
@@ -108,9 +125,20 @@ def planes(
     draw.plane_frame(axes, maps[0])
     for surface, shown, look in zip(surfaces, maps, looks, strict=True):
         if limits:
-            draw.exclusion(axes, draw.mass_curve(surface, cls[0]), look)
-        elif not draw.plane(axes, shown, look, cls, "excluded" if mediator(names) else "allowed"):
-            print(f"{surface.path}: nothing is excluded at {100 * cls[0]:g}% C.L.", file=sys.stderr)
+            draw.exclusion(axes, draw.mass_curve(shown, cls[0]), look)
+            continue
+        shade = "excluded" if mediator(names) else "allowed"
+        if not draw.plane(axes, shown, look, cls, shade, best_fit(surface, names)):
+            above = shown.contour(cls[0]).level - shown.chi2_min
+            what = "nothing" if np.nanmin(shown.delta_chi2) <= above else "everything"
+            print(f"{surface.path}: {what} is excluded at {100 * cls[0]:g}% C.L.", file=sys.stderr)
     if not mediator(names):
         return []
-    return [draw.published_curve(axes, curve, order) for order, curve in enumerate(load_curves(parameter=names[1]))]
+    try:
+        curves = load_curves(parameter=names[1])
+    except PublishedError as error:
+        if "not found" not in str(error):
+            raise
+        print(f"no curves of other experiments: {error}", file=sys.stderr)
+        curves = []
+    return [draw.published_curve(axes, curve, order) for order, curve in enumerate(curves)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -128,9 +128,21 @@ class Map:
             return _dataset(self.path, file, "grid/status")[...]
 
     def contour(self, cl: float) -> Contour:
-        """The contour at a confidence level for two parameters: the stored one, or else computed here."""
-        stored = next((found for level, found in self.contours.items() if np.isclose(level, cl)), None)
-        return stored if stored is not None else compute_contour(self, cl)
+        """The contour at a confidence level for two parameters: the stored one if it is for two, or else computed here."""
+        stored = (found for level, found in self.contours.items() if np.isclose(level, cl) and found.dof == 2)
+        found = next(stored, None)
+        return found if found is not None else compute_contour(self, cl)
+
+    def transposed(self) -> Map:
+        """The same plane with its two axes exchanged."""
+        axes = dict(reversed(self.axes.items()))
+        contours = {
+            level: replace(found, axes=tuple(axes), lines=[line[:, ::-1] for line in found.lines])
+            for level, found in self.contours.items()
+        }
+        other = Map(self.path, axes, self.location, self.chi2_zero, self.chi2_min, self.limits, contours)
+        other.__dict__["chi2"] = self.chi2.T  # in place of reading it
+        return other
 
 
 @dataclass(eq=False)

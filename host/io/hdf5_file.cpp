@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -85,6 +86,21 @@ struct DriverInfo
     Disk* disk;
 };
 
+/// HDF5 asks for the access of an open file to open those that its virtual datasets refer to.
+void* driver_copy_info(void const* info)
+{
+    auto* const copy = static_cast<DriverInfo*>(std::malloc(sizeof(DriverInfo)));
+    if (copy)
+        *copy = *static_cast<DriverInfo const*>(info);
+    return copy;
+}
+
+herr_t driver_free_info(void* info)
+{
+    std::free(info);
+    return 0;
+}
+
 DiskFile* disk_file(H5FD_t* file)
 {
     return reinterpret_cast<DiskFile*>(file);
@@ -140,6 +156,12 @@ H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
     file->inode = found.st_ino;
     file->disk = info->disk;
     return &file->common;
+}
+
+void* driver_get_info(H5FD_t* file)
+{
+    DriverInfo const info{disk_file(file)->disk};
+    return driver_copy_info(&info);
 }
 
 herr_t driver_close(H5FD_t* handle)
@@ -299,6 +321,9 @@ Handle driver_access(Disk* disk)
     driver.maxaddr = static_cast<haddr_t>(std::numeric_limits<off_t>::max());
     driver.fc_degree = H5F_CLOSE_STRONG;
     driver.fapl_size = sizeof(DriverInfo);
+    driver.fapl_get = driver_get_info;
+    driver.fapl_copy = driver_copy_info;
+    driver.fapl_free = driver_free_info;
     driver.open = driver_open;
     driver.close = driver_close;
     driver.cmp = driver_compare;
@@ -571,6 +596,25 @@ std::vector<Box> boxes(std::vector<std::int64_t> const& dims, std::int64_t begin
 void select_box(Handle const& space, Box const& box, H5S_seloper_t operation)
 {
     check(H5Sselect_hyperslab(space.id(), operation, box.start.data(), nullptr, box.count.data(), nullptr), "cannot select");
+}
+
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, hid_t type, void const* fill)
+{
+    auto const path = child_name(parent, name);
+    auto const what = fmt::format("cannot create dataset '{}'", path);
+    Handle const creation{H5Pcreate(H5P_DATASET_CREATE), what};
+    check(H5Pset_fill_value(creation.id(), type, fill), what);
+    Handle const space = simple_space(unsigned_dims(dims));
+    // The place is the same on both sides.
+    for (VirtualSource const& source : sources)
+        for (Box const& box : boxes(dims, source.begin, source.end))
+        {
+            select_box(space, box, H5S_SELECT_SET);
+            check(H5Pset_virtual(creation.id(), space.id(), source.file.c_str(), path.c_str(), space.id()), what);
+        }
+    check(H5Sselect_all(space.id()), what);
+    return {H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), what};
 }
 
 /// Writes in one call, so that a chunk that holds several boxes is still written once.
@@ -1001,6 +1045,25 @@ Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::in
                       std::vector<std::int64_t> const& chunk, std::int64_t fill)
 {
     return create_dataset(parent, name, dims, chunk, H5T_STD_I64LE, &fill);
+}
+
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, double fill)
+{
+    return create_virtual_dataset(parent, name, dims, sources, H5T_IEEE_F64LE, &fill);
+}
+
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, std::uint8_t fill)
+{
+    return create_virtual_dataset(parent, name, dims, sources, H5T_STD_U8LE, &fill);
+}
+
+bool is_virtual(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const creation{H5Dget_create_plist(dataset), name};
+    return H5Pget_layout(creation.id()) == H5D_VIRTUAL;
 }
 
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values)

@@ -177,6 +177,22 @@ Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::in
 Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
                       std::vector<std::int64_t> const& chunk, std::int64_t fill);
 
+/// Elements of a virtual dataset that are in the dataset of the same path and shape in another file.
+struct VirtualSource
+{
+    std::string file;       ///< absolute, or relative to the folder of the virtual one
+    std::int64_t begin = 0; ///< flat
+    std::int64_t end = 0;
+};
+
+/// Creates a dataset whose values are in other files; what no source holds reads as \p fill.
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, double fill);
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, std::uint8_t fill);
+/// Whether the values of a dataset are in other files.
+bool is_virtual(hid_t dataset);
+
 /// Elements [begin, end) of a dataset in flat (C) order.
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values);
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,

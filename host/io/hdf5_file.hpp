@@ -157,6 +157,9 @@ std::vector<std::int64_t> shape(hid_t dataset);
 /// "(2, 3)"
 std::string shape_text(std::vector<std::int64_t> const& dims);
 
+/// Whether \p dataset consists of little-endian IEEE doubles.
+bool is_little_endian(hid_t dataset);
+
 /// Throws Error unless \p dataset consists of IEEE doubles, of bytes or of signed 64-bit integers.
 void require_double(hid_t dataset);
 void require_byte(hid_t dataset);
@@ -202,6 +205,14 @@ void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double* values);
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::uint8_t* values);
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::int64_t* values);
+
+/// Whether chunks of that shape can be passed on as they are stored: checksums and no other filter.
+bool has_plain_chunks(hid_t dataset, std::vector<std::int64_t> const& chunk);
+/// The chunk that begins at \p start as it is stored, values and checksum, which is verified. Throws Error if it is wrong or there is no
+/// such chunk.
+void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char>& bytes);
+/// Stores a chunk that read_stored_chunk() gave.
+void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char> const& bytes);
 
 /// A one-dimensional dataset of doubles.
 Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values);

@@ -1,6 +1,8 @@
 #include "host/io/surface_file.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <limits>
 #include <new>
 #include <optional>
@@ -110,6 +112,15 @@ std::pair<std::int64_t, std::int64_t> chunk_steps(Dims const& dims, Dims const& 
     return {chunk[cut] * inner, dims[cut] * inner};
 }
 
+/// Indices of a flat one.
+Dims node_of(Dims const& dims, std::int64_t flat)
+{
+    Dims node(dims.size());
+    for (std::size_t a = dims.size(); a-- > 0; flat /= dims[a])
+        node[a] = flat % dims[a];
+    return node;
+}
+
 /// A dataset of the grid that is filled in flat order. Every chunk is a contiguous flat range, so that one chunk is collected at a
 /// time and written once.
 template<class T>
@@ -146,6 +157,15 @@ public:
         else
             for (std::int64_t i = 0; i < n; ++i)
                 take(first + i * stride, width);
+    }
+
+    /// Takes a whole chunk as it is stored.
+    void append_stored(std::vector<unsigned char> const& bytes, std::int64_t n)
+    {
+        if (!buffer_.empty())
+            throw h5::Error{"a stored chunk has to begin where a chunk does"};
+        h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), bytes);
+        position_ += n;
     }
 
     void flush()
@@ -488,6 +508,12 @@ std::int64_t surface_chunk_begin(std::vector<std::int64_t> const& shape, std::in
     return point / row * row + point % row / step * step;
 }
 
+std::int64_t surface_chunk_end(std::vector<std::int64_t> const& shape, std::int64_t point)
+{
+    auto const [step, row] = chunk_steps(shape, h5::chunk_shape(shape, chunk_elements));
+    return std::min(surface_chunk_begin(shape, point) + step, point / row * row + row);
+}
+
 // --- writer ---------------------------------------------------------------------------------------------------------------------
 
 struct SurfaceWriter::Impl
@@ -628,6 +654,17 @@ struct SurfaceWriter::Impl
         file.check_disk();
     }
 
+    void append(StoredChunk const& chunk)
+    {
+        if (chunk.range.begin != next || chunk.range.end > layout.range.end || !pulls.empty() || !rates.empty())
+            throw h5::Error{
+                fmt::format("a stored chunk of points [{}, {}) does not belong at {}", chunk.range.begin, chunk.range.end, next)};
+        chi2->append_stored(chunk.chi2, chunk.range.size());
+        status->append_stored(chunk.status, chunk.range.size());
+        next = chunk.range.end;
+        file.check_disk();
+    }
+
     void finish(SurfaceMeta meta, PointRecord const& best_fit, PointRecord const& null)
     {
         if (next != layout.range.end)
@@ -693,6 +730,12 @@ void SurfaceWriter::append(std::int64_t n, double const* chi2, std::uint8_t cons
 {
     h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->append(n, chi2, status, pulls, rates); });
+}
+
+void SurfaceWriter::append(StoredChunk const& chunk)
+{
+    h5::QuietErrors const quiet;
+    writing(impl_->path, [&] { impl_->append(chunk); });
 }
 
 void SurfaceWriter::finish(SurfaceMeta const& meta, PointRecord const& best_fit, PointRecord const& null)
@@ -909,6 +952,39 @@ std::vector<double> SurfaceReader::pull(std::string const& name, IndexRange rang
         if (std::find(pulls.begin(), pulls.end(), name) == pulls.end())
             throw h5::Error{fmt::format("no pull '{}' stored", name)};
         return impl_->values<double>(impl_->open("pulls", name), grid_dims(impl_->layout.axes), range);
+    });
+}
+
+std::vector<double> StoredChunk::chi2_values() const
+{
+    std::vector<double> values(static_cast<std::size_t>(range.size()));
+    std::memcpy(values.data(), chi2.data(), values.size() * sizeof(double));
+    return values;
+}
+
+bool SurfaceReader::has_stored_chunks() const
+{
+    h5::QuietErrors const quiet;
+    return reading(impl_->path, [&] {
+        if (std::endian::native != std::endian::little || !impl_->layout.pulls.empty() || !impl_->layout.rates.empty())
+            return false;
+        Dims const chunk = h5::chunk_shape(grid_dims(impl_->layout.axes), chunk_elements);
+        return h5::has_plain_chunks(impl_->open("chi2").id(), chunk) && h5::has_plain_chunks(impl_->open("status").id(), chunk)
+               && h5::is_little_endian(impl_->open("chi2").id());
+    });
+}
+
+void SurfaceReader::stored_chunk(IndexRange range, StoredChunk& chunk) const
+{
+    h5::QuietErrors const quiet;
+    reading(impl_->path, [&] {
+        Dims const dims = grid_dims(impl_->layout.axes);
+        chunk.range = range;
+        h5::read_stored_chunk(impl_->open("chi2").id(), node_of(dims, range.begin), chunk.chi2);
+        h5::read_stored_chunk(impl_->open("status").id(), node_of(dims, range.begin), chunk.status);
+        auto const n = static_cast<std::size_t>(range.size());
+        if (chunk.chi2.size() < n * sizeof(double) + sizeof(std::uint32_t) || chunk.status.size() < n + sizeof(std::uint32_t))
+            throw h5::Error{fmt::format("the chunk of point {} is too short", range.begin)};
     });
 }
 

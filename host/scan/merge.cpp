@@ -120,15 +120,30 @@ public:
             shape.push_back(static_cast<std::int64_t>(axis.values.size()));
         std::int64_t const block = std::max<std::int64_t>(block_bytes / per_point_, 1);
         Findings own;
+        bool const plain = shard_.surface->has_stored_chunks();
+        StoredChunk chunk;
         for (std::int64_t begin = range.begin; begin < range.end;)
         {
-            // Where chunks begin, so that none is read twice.
-            std::int64_t end = std::min(begin + block, range.end);
-            if (end < range.end && surface_chunk_begin(shape, end) > begin)
-                end = surface_chunk_begin(shape, end);
-            if (begin < from && from < end)
-                end = from;
-            take({begin, end}, begin >= from, own);
+            // Chunk by chunk, so that none is read twice.
+            std::int64_t const chunk_end = surface_chunk_end(shape, begin);
+            bool const whole = surface_chunk_begin(shape, begin) == begin && chunk_end <= range.end && begin >= from;
+            std::int64_t end = std::min(chunk_end, range.end);
+            if (plain && whole)
+            {
+                // As it is stored: the checksum is verified, but need not be computed again.
+                shard_.surface->stored_chunk({begin, end}, chunk);
+                count({begin, end}, chunk.chi2_values().data(), chunk.status_values());
+                if (writer_)
+                    writer_->append(chunk);
+            }
+            else
+            {
+                end = std::min(end, begin + block);
+                if (begin < from && from < end)
+                    end = from;
+                take({begin, end}, begin >= from);
+            }
+            merge(own_block_, own);
             if (begin >= from)
                 merge(own_block_, findings);
             begin = end;
@@ -156,12 +171,10 @@ private:
         all.direct_fallback += part.direct_fallback;
     }
 
-    void take(IndexRange range, bool wanted, Findings& own)
+    /// Best point and failures of some points, into own_block_.
+    void count(IndexRange range, double const* chi2, std::uint8_t const* status)
     {
-        SurfaceReader const& surface = *shard_.surface;
         auto const n = static_cast<std::size_t>(range.size());
-        auto const chi2 = surface.chi2(range);
-        auto const status = surface.status(range);
         own_block_ = {};
         for (std::size_t i = 0; i < n; ++i)
         {
@@ -183,7 +196,15 @@ private:
                 bad(fmt::format("point {} was never computed", range.begin + static_cast<std::int64_t>(i)));
             }
         }
-        merge(own_block_, own);
+    }
+
+    void take(IndexRange range, bool wanted)
+    {
+        SurfaceReader const& surface = *shard_.surface;
+        auto const n = static_cast<std::size_t>(range.size());
+        auto const chi2 = surface.chi2(range);
+        auto const status = surface.status(range);
+        count(range, chi2.data(), status.data());
         std::vector<double> pulls(n * layout_.pulls.size());
         for (std::size_t p = 0; p < layout_.pulls.size(); ++p)
         {

@@ -125,6 +125,22 @@ TEST_F(Shards, TakeRoomForTheirOwnPointsOnly)
     EXPECT_TRUE(done.said(name(3, 8) + " is finished already")) << done;
 }
 
+TEST_F(Shards, WholeChunksAreCopiedAsTheyAreStoredAndStillVerified)
+{
+    write_grid(600, 1000); // five chunks, the third in both shards
+    scan("whole.h5");
+    scan_shards(2);
+    ASSERT_EQ(merge(names(2)).exit_code, 0);
+    EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
+    // HDF5 itself accepts the checksums.
+    EXPECT_EQ(run({"validate", "merged.h5"}).exit_code, 0);
+    flip_value(name(1, 2));
+    auto const result = merge(names(2), "other.h5");
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_TRUE(result.err.starts_with("nuscan: " + name(1, 2) + ": cannot read '/grid/chi2': data error")) << result;
+    EXPECT_FALSE(fs::exists(file("other.h5")));
+}
+
 TEST_F(Shards, AVirtualSurfaceNoticesWhatBecameOfItsShards)
 {
     write_grid(12, 10);

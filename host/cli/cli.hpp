@@ -11,6 +11,7 @@
 
 #include "host/backends/backend.hpp"
 #include "host/inputs/inputs.hpp"
+#include "host/io/surface_file.hpp"
 #include "host/scan/configuration.hpp"
 
 namespace nuscan::cli
@@ -61,7 +62,7 @@ struct CommonOptions
 /// State of one invocation.
 struct Program
 {
-    std::string command_line;
+    std::string command_line; ///< its words quoted for a shell
     int exit_code = exit_done;
 };
 
@@ -74,6 +75,8 @@ void add_plan(CLI::App& app, Program& program);
 void add_scan(CLI::App& app, Program& program);
 void add_info(CLI::App& app, Program& program);
 void add_validate(CLI::App& app, Program& program);
+void add_merge(CLI::App& app, Program& program);
+void add_diff(CLI::App& app, Program& program);
 
 void add_profile(CLI::App& app, Program& program);
 void add_export(CLI::App& app, Program& program);
@@ -94,6 +97,12 @@ Json experiment_json(std::vector<std::string> const& experiments);
 
 /// A value with its unit; "1", that of a pure number, is left out.
 std::string value_text(double value, std::string const& unit);
+
+/// "m_V = 0.1 MeV, g_V = 1e-06" of a point of the grid.
+std::string point_text(SurfaceLayout const& layout, std::int64_t index);
+
+/// Says how many points of a finished surface failed, and which come first. Returns whether there are any.
+bool report_failed_points(std::string const& output, SurfaceMeta const& meta);
 
 /// Prints JSON to standard output.
 void print_json(Json const& json);

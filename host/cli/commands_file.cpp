@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <optional>
 
 #include "host/backends/reference.hpp"
 #include "host/cli/cli.hpp"
 #include "host/io/derived_results.hpp"
 #include "host/io/surface_file.hpp"
+#include "host/scan/orchestrator.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/error.hpp"
 #include "host/support/sha256.hpp"
@@ -29,6 +32,64 @@ Json point_json(PointRecord const& point)
     if (point.index >= 0)
         json["index"] = point.index;
     return json;
+}
+
+/// The command that brings an unfinished scan to its end.
+std::string continuation(JournalDescription const& description)
+{
+    return continue_command(description.command_line, description.folder);
+}
+
+/// What a journal tells of its unfinished scan.
+void print_journal(std::string const& path, bool json)
+{
+    auto const found = Journal::inspect(path);
+    if (!found)
+        throw InputError(fmt::format("{}: is cut off inside its head: the scan had not begun", path));
+    JournalDescription const description = describe_journal(path, *found);
+    auto const& identity = description.identity;
+    IndexRange const range = found->head.range;
+    std::int64_t const done = found->next - range.begin;
+    std::int64_t const size = parse_canonical(identity.configuration).size();
+    if (json)
+    {
+        print_json({{"title", description.title},
+                    {"complete", false},
+                    {"points", size},
+                    {"range", {range.begin, range.end}},
+                    {"done", done},
+                    {"damaged", found->damaged},
+                    {"dropped_bytes", found->useless_bytes},
+                    {"continue", continuation(description)},
+                    {"configuration_sha256", sha256(identity.configuration)},
+                    {"data_sha256", identity.data_sha256},
+                    {"backend", identity.backend},
+                    {"route", identity.route},
+                    {"start_utc", description.start_utc}});
+        return;
+    }
+    fmt::print("title         {}\n", description.title);
+    fmt::print("unfinished    {} of {} done ({:.1f}%), from {} on; begun {}\n", done, counted(range.size(), "point"),
+               range.size() > 0 ? 100.0 * static_cast<double>(done) / static_cast<double>(range.size()) : 100.0, range.begin,
+               description.start_utc);
+    if (range.size() < size)
+        fmt::print("shard         points [{}, {}) of {}\n", range.begin, range.end, size);
+    if (found->damaged)
+        fmt::print("DAMAGED       behind point {}: {} bytes there will be computed again\n", found->next, found->useless_bytes);
+    fmt::print("computed by   {} ({} route)\n", identity.backend, identity.route);
+    fmt::print("configuration {}\ndata files    {}\n", sha256(identity.configuration), identity.data_sha256.size());
+    fmt::print("continue with {}\n", continuation(description));
+}
+
+/// The journal that \p file is, or that is all there is of it.
+std::optional<std::string> journal_of(std::string const& file)
+{
+    std::error_code error;
+    if (!std::filesystem::exists(file, error) && std::filesystem::exists(journal_path(file), error))
+        return journal_path(file).string();
+    if (std::filesystem::path(file).extension() == ".journal" && std::filesystem::is_regular_file(file, error))
+        return file;
+    return std::nullopt;
 }
 
 /// Names of what profile and limits stored: "r2_e", "r2_e at 0.9".
@@ -65,7 +126,11 @@ void print_info(SurfaceReader const& file, DerivedNames const& derived)
         fmt::print("axis          {}{}  {:g} to {:g}, {}, {}\n", axis.name, axis.unit == "1" ? "" : fmt::format(" [{}]", axis.unit),
                    axis.values.front(), axis.values.back(), counted(static_cast<long long>(axis.values.size()), "point"),
                    axis.scale == AxisScale::log ? "log" : "linear");
-    fmt::print("points        {} of {}{}\n", layout.range.size(), layout.size(), meta.failed ? "  FAILED its self-check" : "");
+    fmt::print("points        {} of {}{}{}\n", layout.range.size(), layout.size(),
+               layout.range.size() < layout.size() ? fmt::format(", [{}, {}), shard {} of {}", layout.range.begin, layout.range.end,
+                                                                 meta.shard_index, meta.shard_count)
+                                                   : "",
+               meta.failed ? "  FAILED its self-check" : "");
     std::string best;
     for (auto const& [name, value] : file.best_fit().parameters)
         best += fmt::format("  {} = {:.6g}", name, value);
@@ -79,6 +144,9 @@ void print_info(SurfaceReader const& file, DerivedNames const& derived)
                meta.device, meta.route, meta.points_per_s);
     fmt::print("program       nuscan {}, commit {}{}, {}, CUDA {}\n", meta.version, meta.commit, meta.dirty ? " (modified)" : "",
                meta.compiler, meta.cuda);
+    if (!meta.shards.empty())
+        fmt::print("merged from   {}: {}{}\n", counted(static_cast<long long>(meta.shards.size()), "shard"),
+                   meta.shards.front().file, meta.shards.size() > 1 ? " to " + meta.shards.back().file : "");
     fmt::print("command       {}\nconfiguration {}\ndata files    {}{}\n", meta.command_line, meta.configuration_sha256,
                meta.data_sha256.size(), meta.data_folder.empty() ? "" : " in " + meta.data_folder);
     for (auto const& [kind, names] :
@@ -101,6 +169,16 @@ Json info_json(SurfaceReader const& file, DerivedNames const& derived)
                                 {"scale", axis.scale == AxisScale::log ? "log" : "linear"}});
     json["points"] = layout.size();
     json["range"] = {layout.range.begin, layout.range.end};
+    json["complete"] = layout.range.size() == layout.size();
+    json["shard"] = meta.shard_count > 0 ? Json{meta.shard_index, meta.shard_count} : Json(nullptr);
+    json["shards"] = Json::array();
+    for (SurfaceMeta const& shard : meta.shards)
+        json["shards"].push_back({{"file", shard.file},
+                                  {"range", {shard.range.begin, shard.range.end}},
+                                  {"host", shard.host},
+                                  {"device", shard.device},
+                                  {"start_utc", shard.start_utc},
+                                  {"stop_utc", shard.stop_utc}});
     json["failed"] = meta.failed;
     json["best_fit"] = point_json(file.best_fit());
     json["null"] = point_json(file.null());
@@ -111,6 +189,7 @@ Json info_json(SurfaceReader const& file, DerivedNames const& derived)
                           {"tolerance", meta.self_check.tolerance},
                           {"passed", meta.self_check.passed}};
     json["configuration"] = meta.configuration;
+    json["results_version"] = meta.results_version;
     json["configuration_sha256"] = meta.configuration_sha256;
     json["data_sha256"] = meta.data_sha256;
     json["data_folder"] = meta.data_folder;
@@ -225,10 +304,19 @@ void add_info(CLI::App& app, Program&)
         bool json = false;
     };
     auto const options = std::make_shared<Options>();
-    command->add_option("file", options->file, "Surface file (HDF5)")->required()->type_name("FILE");
+    command->add_option("file", options->file, "Surface file (HDF5), or the journal of an unfinished scan")
+        ->required()
+        ->type_name("FILE");
     command->add_flag("--json", options->json, "Print JSON");
-    command->footer("Example: nuscan info vector.h5");
+    command->footer("Of an unfinished scan, which has a journal only, it shows how far that is and the command that continues it.\n"
+                    "Example: nuscan info vector.h5\n"
+                    "         nuscan info vector.h5.journal");
     command->callback([options] {
+        if (auto const journal = journal_of(options->file))
+        {
+            print_journal(*journal, options->json);
+            return;
+        }
         SurfaceReader const file(options->file);
         auto const derived = derived_names(read_derived_results(options->file));
         if (options->json)

@@ -7,9 +7,12 @@
 #include <cmath>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
 #include <optional>
 
 #include "host/cli/cli.hpp"
+#include "host/cli/slurm_script.hpp"
 #include "host/io/surface_file.hpp"
 #include "host/scan/orchestrator.hpp"
 #include "host/support/error.hpp"
@@ -108,50 +111,13 @@ std::vector<std::int64_t> first_points(SurfaceReader const& surface, PointStatus
     return found;
 }
 
-/// "m_V = 0.1 MeV, g_V = 1e-06" of a point of the grid.
-std::string point_text(SurfaceLayout const& layout, std::int64_t index)
-{
-    std::vector<std::string> values(layout.axes.size());
-    for (std::size_t a = layout.axes.size(); a-- > 0;)
-    {
-        auto const& axis = layout.axes[a];
-        auto const n = static_cast<std::int64_t>(axis.values.size());
-        values[a] = fmt::format("{} = {}", axis.name, value_text(axis.values[static_cast<std::size_t>(index % n)], axis.unit));
-        index /= n;
-    }
-    return join(values);
-}
-
-/// Says how many points of a finished surface failed, and which come first. Returns whether there are any.
-bool report_failed_points(std::string const& output, SurfaceMeta const& meta)
-{
-    std::int64_t const failed = meta.not_converged + meta.not_finite;
-    if (failed == 0)
-        return false;
-    SurfaceReader const surface(output);
-    auto const report = [&surface](PointStatus status, std::int64_t count, char const* what) {
-        if (count == 0)
-            return;
-        spdlog::error("{} {} (status {}, chi2 NaN)", counted(count, "point"), what, static_cast<int>(status));
-        auto const listed = first_points(surface, status);
-        for (std::int64_t const index : listed)
-            spdlog::error("  point {}: {}", index, point_text(surface.layout(), index));
-        if (auto const rest = count - static_cast<std::int64_t>(listed.size()); rest > 0)
-            spdlog::error("  and {} more", rest);
-    };
-    report(PointStatus::not_converged, meta.not_converged, "without convergence of the pulls");
-    report(PointStatus::not_finite, meta.not_finite,
-           "not finite: couplings overflow, or a bin with data has no positive prediction");
-    spdlog::error("{} is complete but for {} of {}", output, failed, counted(surface.layout().range.size(), "point"));
-    return true;
-}
-
 struct GridOptions : CommonOptions
 {
     std::string grid;
     std::string output;
     std::optional<long long> nodes;
     std::optional<long long> chunk;
+    std::string shard;
     bool restart = false;
 
     ScanConfiguration configuration() const
@@ -175,6 +141,8 @@ struct GridOptions : CommonOptions
         scan.threads = thread_count();
         scan.device = chosen_device();
         scan.route = parse_route(route);
+        if (!shard.empty())
+            scan.shard = parse_shard(shard);
         return scan;
     }
 };
@@ -189,26 +157,152 @@ void add_grid_options(CLI::App& command, GridOptions& options)
     options.add_settings(command, "Add or replace a [fixed] value");
     options.add_device(command);
     command.add_option("--chunk", options.chunk, "Points per chunk (default: chosen; never changes results)");
+    command
+        .add_option("--shard", options.shard,
+                    "Part k of N of the grid, k from 1; or slurm: this task's part in a Slurm array of tasks 1 to N")
+        ->type_name("k/N");
     options.add_inputs(command);
     // One value each time they are given: the word after it may be the grid file.
     for (char const* const repeated : {"--set", "--constant"})
         command.get_option(repeated)->allow_extra_args(false);
 }
 
+/// The number of shards that take about this long by the estimate, if none is asked for.
+constexpr double shard_seconds = 3600.0;
+constexpr std::int64_t most_chosen_shards = 1000;
+
+struct SlurmOptions
+{
+    bool wanted = false;
+    std::optional<long long> shards;
+    std::string site;
+};
+
+void add_slurm_options(CLI::App& command, SlurmOptions& options, GridOptions& grid)
+{
+    auto const group = "Slurm";
+    command.add_flag("--slurm", options.wanted, "Print an sbatch script that scans the grid as an array of shards")->group(group);
+    command.add_option("--shards", options.shards, "Shards of that array (default: about an hour each by the estimate)")
+        ->type_name("N")
+        ->group(group);
+    command
+        .add_option(
+            "--site", options.site,
+            "Settings of the cluster (TOML; default ~/.config/nuscan/slurm.toml, if it is there): partition, account, qos,\n"
+            "time, memory, cpus_per_task, tasks_at_a_time, nuscan (program); lists: modules, setup (lines), sbatch (options)")
+        ->type_name("FILE")
+        ->group(group);
+    command.add_option("-o,--output", grid.output, "Output of the scan; shards are named after it (default: the grid's name)")
+        ->type_name("OUT.h5")
+        ->group(group);
+}
+
+/// The program that runs, by its full path.
+std::string own_path()
+{
+    std::error_code error;
+    auto const path = std::filesystem::read_symlink("/proc/self/exe", error);
+    return error ? "nuscan" : path.string();
+}
+
+void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, ScanConfiguration const& configuration,
+                        Inputs const& inputs, Program const& program)
+{
+    SlurmJob job;
+    auto const site = options.site.empty() ? default_slurm_site() : std::filesystem::path(options.site);
+    std::error_code ignored;
+    if (!options.site.empty() || std::filesystem::exists(site, ignored))
+    {
+        job.site = read_slurm_site(site);
+        spdlog::info("settings of the cluster from {}", site.string());
+    }
+    else
+        spdlog::info("no settings of the cluster: there is no {}; --site names another file", site.string());
+    ScanOptions scan = grid.scan_options();
+    // The time of a task on its own processors, not on those of this machine.
+    if (scan.threads == 0)
+        scan.threads = static_cast<int>(job.site.cpus_per_task);
+    scan.shard.reset();
+    ScanPlan const plan = plan_scan(configuration, inputs, scan);
+    auto const chosen = static_cast<std::int64_t>(std::ceil(std::min(plan.seconds / shard_seconds, 1.0 * most_chosen_shards)));
+    job.shards = options.shards.value_or(std::clamp<std::int64_t>(chosen, 1, plan.points));
+    if (job.shards < 1 || job.shards > most_shards)
+        throw InputError(fmt::format("--shards {}: must be 1 to {}", job.shards, most_shards));
+    scan.shard = Shard{1, job.shards, {}};
+    job.memory_bytes = plan_scan(configuration, inputs, scan).memory_bytes;
+    job.title = configuration.title;
+    job.output = grid.output.empty() ? std::filesystem::path(grid.grid).stem().string() + ".h5" : grid.output;
+    job.folder = std::filesystem::current_path().string();
+    job.gpu = scan.device.kind == DeviceKind::cuda;
+    job.threads = grid.threads.has_value();
+    job.scan = without_options(shell_words(program.command_line), {"--shards", "--shard", "--site", "-o", "--output"}, {"--slurm"});
+    *std::find(job.scan.begin() + 1, job.scan.end(), "plan") = "scan";
+    job.scan.front() = job.site.nuscan.empty() ? own_path() : job.site.nuscan;
+    fmt::print("{}", slurm_script(job));
+}
+
 } // namespace
 
-void add_plan(CLI::App& app, Program&)
+std::string point_text(SurfaceLayout const& layout, std::int64_t index)
+{
+    std::vector<std::string> values(layout.axes.size());
+    for (std::size_t a = layout.axes.size(); a-- > 0;)
+    {
+        auto const& axis = layout.axes[a];
+        auto const n = static_cast<std::int64_t>(axis.values.size());
+        values[a] = fmt::format("{} = {}", axis.name, value_text(axis.values[static_cast<std::size_t>(index % n)], axis.unit));
+        index /= n;
+    }
+    return join(values);
+}
+
+bool report_failed_points(std::string const& output, SurfaceMeta const& meta)
+{
+    std::int64_t const failed = meta.not_converged + meta.not_finite;
+    if (failed == 0)
+        return false;
+    SurfaceReader const surface(output);
+    auto const report = [&surface](PointStatus status, std::int64_t count, char const* what) {
+        if (count == 0)
+            return;
+        spdlog::error("{} {} (status {}, chi2 NaN)", counted(count, "point"), what, static_cast<int>(status));
+        auto const listed = first_points(surface, status);
+        for (std::int64_t const index : listed)
+            spdlog::error("  point {}: {}", index, point_text(surface.layout(), index));
+        if (auto const rest = count - static_cast<std::int64_t>(listed.size()); rest > 0)
+            spdlog::error("  and {} more", rest);
+    };
+    report(PointStatus::not_converged, meta.not_converged, "without convergence of the pulls");
+    report(PointStatus::not_finite, meta.not_finite,
+           "not finite: couplings overflow, or a bin with data has no positive prediction");
+    spdlog::error("{} is complete but for {} of {}", output, failed, counted(surface.layout().range.size(), "point"));
+    return true;
+}
+
+void add_plan(CLI::App& app, Program& program)
 {
     auto* const command = app.add_subcommand("plan", "Check a grid file and size its scan; computes nothing");
     auto const options = std::make_shared<GridOptions>();
+    auto const slurm = std::make_shared<SlurmOptions>();
     add_grid_options(*command, *options);
+    add_slurm_options(*command, *slurm, *options);
     options->add_json(*command);
     command->footer("Example: nuscan plan grids/vector_xenonnt_sr0.toml\n"
-                    "         nuscan plan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200");
-    command->callback([options] {
+                    "         nuscan plan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200\n"
+                    "         nuscan plan grids/vector_xenonnt_sr0.toml --slurm --shards 64 -o vector.h5 > vector.sbatch");
+    command->callback([options, slurm, &program] {
         auto const configuration = options->configuration();
         DataFolder data = DataFolder::find();
         Inputs const inputs = load_scan_inputs(configuration, data);
+        if (slurm->wanted && options->json)
+            throw InputError("--slurm prints a script, --json a plan; choose one");
+        if (!slurm->wanted && (slurm->shards || !slurm->site.empty() || !options->output.empty()))
+            throw InputError("--shards, --site and --output belong to --slurm; add it or leave them out");
+        if (slurm->wanted)
+        {
+            print_slurm_script(*options, *slurm, configuration, inputs, program);
+            return;
+        }
         ScanOptions const scan = options->scan_options();
         ScanPlan const plan = plan_scan(configuration, inputs, scan);
         if (options->json)
@@ -257,14 +351,18 @@ void add_scan(CLI::App& app, Program& program)
     command->add_option("-o,--output", options->output, "Output file (HDF5)")->required()->type_name("OUT.h5");
     command->add_flag("--restart", options->restart, "Discard an existing output or an interrupted scan");
     command->footer(
-        "An interrupted scan continues when the same command is given again. Where points fail, the file is complete and\n"
+        "An interrupted scan continues when the same command is given again; --restart discards it. --shard 3/64 scans one part of "
+        "64\n"
+        "and writes OUT.shard-003-of-064.h5; nuscan merge puts the parts together. Where points fail, the file is complete and\n"
         "has NaN there; they are listed, and the exit code is 1.\n"
         "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5\n"
-        "         nuscan scan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200 -o coarse.h5");
+        "         nuscan scan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200 -o coarse.h5\n"
+        "         nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5 --shard 3/64");
     command->callback([options, &program] {
         auto const configuration = options->configuration();
         ScanOptions scan = options->scan_options();
-        scan.output = options->output;
+        scan.output = scan.shard ? shard_path(options->output, *scan.shard) : std::filesystem::path(options->output);
+        std::string const output = scan.output.string();
         scan.restart = options->restart;
         scan.command_line = program.command_line;
         ProgressPrinter printer;
@@ -276,27 +374,40 @@ void add_scan(CLI::App& app, Program& program)
         catch_signals();
         scan.interrupted = [] { return stop_requested != 0; };
         DataFolder data = DataFolder::find();
-        scan.started = [&] {
-            spdlog::info("{}: {} on {}{}", configuration.title, counted(configuration.size(), "point"), scan.device.description,
+        scan.started = [&](JournalContents const& journal) {
+            IndexRange const range = journal.head.range;
+            spdlog::info("{}: {} on {}{}", configuration.title, counted(range.size(), "point"), scan.device.description,
                          scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
+            if (scan.shard)
+                spdlog::info("shard {} of {}{}: points [{}, {}) of {}, into {}", scan.shard->index, scan.shard->count,
+                             scan.shard->reason.empty() ? "" : fmt::format(" ({})", scan.shard->reason), range.begin, range.end,
+                             configuration.size(), output);
+            else if (char const* const task = std::getenv("SLURM_ARRAY_TASK_ID"))
+                spdlog::info("this is task {} of a Slurm array, but the whole grid is scanned: --shard slurm would take the task's "
+                             "part",
+                             task);
             spdlog::info("data from {}", data.root().string());
+            if (journal.damaged)
+                spdlog::warn(
+                    "{}: damaged behind point {} (checksum): the {} bytes there are dropped, and their points computed again",
+                    journal_path(output).string(), journal.next, journal.useless_bytes);
         };
         ScanResult const result = run_scan(configuration, data, scan);
         auto const& meta = result.meta;
         switch (result.outcome)
         {
         case ScanOutcome::already_finished:
-            spdlog::info("{} is finished already, made by the same configuration on {}", options->output, meta.stop_utc);
+            spdlog::info("{} is finished already, made by the same configuration on {}", output, meta.stop_utc);
             if (meta.failed)
             {
-                spdlog::error("{} failed its self-check; --restart computes it anew", options->output);
+                spdlog::error("{} failed its self-check; --restart computes it anew", output);
                 program.exit_code = exit_failure;
             }
-            if (report_failed_points(options->output, meta))
+            if (report_failed_points(output, meta))
                 program.exit_code = exit_failure;
             return;
         case ScanOutcome::interrupted:
-            spdlog::warn("interrupted after {} of {} points; the same command {}", result.done, configuration.size(),
+            spdlog::warn("interrupted after {} of {} points; the same command {}", result.done, result.range.size(),
                          options->restart ? "without --restart continues" : "continues, --restart begins anew");
             program.exit_code = exit_incomplete;
             return;
@@ -304,7 +415,7 @@ void add_scan(CLI::App& app, Program& program)
         case ScanOutcome::self_check_failed:
             break;
         }
-        if (result.resumed_at > 0)
+        if (result.resumed_at > result.range.begin)
             spdlog::info("continued at point {} of an interrupted scan", result.resumed_at);
         spdlog::info("computed in {} ({:.3g} points/s), written in all after {}", duration_text(meta.compute_time_s),
                      meta.points_per_s, duration_text(meta.wall_time_s));
@@ -322,12 +433,12 @@ void add_scan(CLI::App& app, Program& program)
                           std::isfinite(meta.self_check.worst)
                               ? fmt::format("the deviation is above {:.0e}", meta.self_check.tolerance)
                               : "at a point only one of scan and reference found chi^2",
-                          options->output);
+                          output);
             program.exit_code = exit_failure;
         }
-        if (report_failed_points(options->output, meta))
+        if (report_failed_points(output, meta))
             program.exit_code = exit_failure;
-        fmt::print("{}\n", options->output);
+        fmt::print("{}\n", output);
     });
 }
 

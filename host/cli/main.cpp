@@ -46,7 +46,7 @@ int run(int argc, char** argv)
 {
     Program program;
     for (int i = 0; i < argc; ++i)
-        program.command_line += fmt::format("{}{}", i > 0 ? " " : "", argv[i]);
+        program.command_line += (i > 0 ? " " : "") + shell_quote(argv[i]);
 
     CLI::App app{"nuscan: neutrino-electron new physics against xenon detector data.\n"
                  "Limits and single points in milliseconds, chi^2 surfaces over millions of points to HDF5."};
@@ -76,6 +76,8 @@ int run(int argc, char** argv)
     add_export(app, program);
     add_info(app, program);
     add_validate(app, program);
+    add_merge(app, program);
+    add_diff(app, program);
 
     try
     {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <limits>
@@ -85,6 +86,21 @@ struct DriverInfo
     Disk* disk;
 };
 
+/// HDF5 asks for the access of an open file to open those that its virtual datasets refer to.
+void* driver_copy_info(void const* info)
+{
+    auto* const copy = static_cast<DriverInfo*>(std::malloc(sizeof(DriverInfo)));
+    if (copy)
+        *copy = *static_cast<DriverInfo const*>(info);
+    return copy;
+}
+
+herr_t driver_free_info(void* info)
+{
+    std::free(info);
+    return 0;
+}
+
 DiskFile* disk_file(H5FD_t* file)
 {
     return reinterpret_cast<DiskFile*>(file);
@@ -140,6 +156,12 @@ H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
     file->inode = found.st_ino;
     file->disk = info->disk;
     return &file->common;
+}
+
+void* driver_get_info(H5FD_t* file)
+{
+    DriverInfo const info{disk_file(file)->disk};
+    return driver_copy_info(&info);
 }
 
 herr_t driver_close(H5FD_t* handle)
@@ -299,6 +321,9 @@ Handle driver_access(Disk* disk)
     driver.maxaddr = static_cast<haddr_t>(std::numeric_limits<off_t>::max());
     driver.fc_degree = H5F_CLOSE_STRONG;
     driver.fapl_size = sizeof(DriverInfo);
+    driver.fapl_get = driver_get_info;
+    driver.fapl_copy = driver_copy_info;
+    driver.fapl_free = driver_free_info;
     driver.open = driver_open;
     driver.close = driver_close;
     driver.cmp = driver_compare;
@@ -573,6 +598,25 @@ void select_box(Handle const& space, Box const& box, H5S_seloper_t operation)
     check(H5Sselect_hyperslab(space.id(), operation, box.start.data(), nullptr, box.count.data(), nullptr), "cannot select");
 }
 
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, hid_t type, void const* fill)
+{
+    auto const path = child_name(parent, name);
+    auto const what = fmt::format("cannot create dataset '{}'", path);
+    Handle const creation{H5Pcreate(H5P_DATASET_CREATE), what};
+    check(H5Pset_fill_value(creation.id(), type, fill), what);
+    Handle const space = simple_space(unsigned_dims(dims));
+    // The place is the same on both sides.
+    for (VirtualSource const& source : sources)
+        for (Box const& box : boxes(dims, source.begin, source.end))
+        {
+            select_box(space, box, H5S_SELECT_SET);
+            check(H5Pset_virtual(creation.id(), space.id(), source.file.c_str(), path.c_str(), space.id()), what);
+        }
+    check(H5Sselect_all(space.id()), what);
+    return {H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), what};
+}
+
 /// Writes in one call, so that a chunk that holds several boxes is still written once.
 void write_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, hid_t type,
                     void const* values)
@@ -602,6 +646,41 @@ void read_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::in
         check(H5Dread(dataset, type, memory.id(), space.id(), H5P_DEFAULT, values), fmt::format("cannot read '{}'", name));
         values += box.size;
     }
+}
+
+/// The checksum of HDF5: Fletcher's of 32 bits over big-endian words of 16 bits. In blocks, which vector instructions take.
+std::uint32_t fletcher32(unsigned char const* bytes, std::size_t n)
+{
+    constexpr std::size_t block = 128; // sums of a block fit 32 bits
+    constexpr std::uint64_t modulus = 65535;
+    std::uint64_t sum1 = 0;
+    std::uint64_t sum2 = 0;
+    bool any = false;
+    for (std::size_t words = (n + 1) / 2; words > 0;)
+    {
+        std::size_t const some = std::min(words, block);
+        std::array<std::uint16_t, block> values = {};
+        std::memcpy(values.data(), bytes, std::min(2 * some, n));
+        std::uint32_t plain = 0;
+        std::uint32_t weighted = 0;
+        for (std::uint32_t i = 0; i < block; ++i)
+        {
+            std::uint32_t const word = static_cast<std::uint16_t>(values[i] << 8 | values[i] >> 8);
+            plain += word;
+            weighted += (static_cast<std::uint32_t>(block) - i) * word;
+        }
+        // The weights are those of a whole block.
+        sum2 = (sum2 + some * sum1 + weighted - (block - some) * std::uint64_t{plain}) % modulus;
+        sum1 = (sum1 + plain) % modulus;
+        any = any || plain != 0;
+        bytes += std::min(2 * some, n);
+        n -= std::min(2 * some, n);
+        words -= some;
+    }
+    // Where it is not that of nothing but zeros, 0 is written as 65535.
+    sum1 = any && sum1 == 0 ? modulus : sum1;
+    sum2 = any && sum2 == 0 ? modulus : sum2;
+    return static_cast<std::uint32_t>(sum2 << 16 | sum1);
 }
 
 } // namespace
@@ -1001,6 +1080,69 @@ Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::in
                       std::vector<std::int64_t> const& chunk, std::int64_t fill)
 {
     return create_dataset(parent, name, dims, chunk, H5T_STD_I64LE, &fill);
+}
+
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, double fill)
+{
+    return create_virtual_dataset(parent, name, dims, sources, H5T_IEEE_F64LE, &fill);
+}
+
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, std::uint8_t fill)
+{
+    return create_virtual_dataset(parent, name, dims, sources, H5T_STD_U8LE, &fill);
+}
+
+bool is_virtual(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const creation{H5Dget_create_plist(dataset), name};
+    return H5Pget_layout(creation.id()) == H5D_VIRTUAL;
+}
+
+bool is_little_endian(hid_t dataset)
+{
+    Handle const type{H5Dget_type(dataset), object_name(dataset)};
+    return H5Tequal(type.id(), H5T_IEEE_F64LE) > 0;
+}
+
+bool has_plain_chunks(hid_t dataset, std::vector<std::int64_t> const& chunk)
+{
+    auto const name = object_name(dataset);
+    Handle const creation{H5Dget_create_plist(dataset), name};
+    if (H5Pget_layout(creation.id()) != H5D_CHUNKED || H5Pget_nfilters(creation.id()) != 1)
+        return false;
+    unsigned flags = 0;
+    std::size_t values = 0;
+    unsigned config = 0;
+    if (H5Pget_filter2(creation.id(), 0, &flags, &values, nullptr, 0, nullptr, &config) != H5Z_FILTER_FLETCHER32)
+        return false;
+    std::vector<hsize_t> found(chunk.size());
+    return H5Pget_chunk(creation.id(), static_cast<int>(found.size()), found.data()) == static_cast<int>(found.size())
+           && found == unsigned_dims(chunk);
+}
+
+void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char>& bytes)
+{
+    auto const what = fmt::format("cannot read '{}'", object_name(dataset));
+    auto const place = unsigned_dims(start);
+    hsize_t size = 0;
+    check(H5Dget_chunk_storage_size(dataset, place.data(), &size), what);
+    if (size <= sizeof(std::uint32_t) || size > max_chunk_bytes)
+        throw Error{fmt::format("{}: a chunk is missing or of a wrong size", what)};
+    bytes.resize(size);
+    std::uint32_t skipped = 0;
+    check(H5Dread_chunk(dataset, H5P_DEFAULT, place.data(), &skipped, bytes.data()), what);
+    std::size_t const n = bytes.size() - sizeof(std::uint32_t);
+    if (skipped != 0 || number_at(bytes.data() + n, sizeof(std::uint32_t)) != fletcher32(bytes.data(), n))
+        throw Error{fmt::format("{}: data error detected by Fletcher32 checksum", what)};
+}
+
+void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char> const& bytes)
+{
+    check(H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, unsigned_dims(start).data(), bytes.size(), bytes.data()),
+          fmt::format("cannot write '{}'", object_name(dataset)));
 }
 
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values)

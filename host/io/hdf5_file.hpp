@@ -157,6 +157,9 @@ std::vector<std::int64_t> shape(hid_t dataset);
 /// "(2, 3)"
 std::string shape_text(std::vector<std::int64_t> const& dims);
 
+/// Whether \p dataset consists of little-endian IEEE doubles.
+bool is_little_endian(hid_t dataset);
+
 /// Throws Error unless \p dataset consists of IEEE doubles, of bytes or of signed 64-bit integers.
 void require_double(hid_t dataset);
 void require_byte(hid_t dataset);
@@ -177,6 +180,22 @@ Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::in
 Handle create_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
                       std::vector<std::int64_t> const& chunk, std::int64_t fill);
 
+/// Elements of a virtual dataset that are in the dataset of the same path and shape in another file.
+struct VirtualSource
+{
+    std::string file;       ///< absolute, or relative to the folder of the virtual one
+    std::int64_t begin = 0; ///< flat
+    std::int64_t end = 0;
+};
+
+/// Creates a dataset whose values are in other files; what no source holds reads as \p fill.
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, double fill);
+Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
+                              std::vector<VirtualSource> const& sources, std::uint8_t fill);
+/// Whether the values of a dataset are in other files.
+bool is_virtual(hid_t dataset);
+
 /// Elements [begin, end) of a dataset in flat (C) order.
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values);
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end,
@@ -186,6 +205,14 @@ void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double* values);
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::uint8_t* values);
 void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, std::int64_t* values);
+
+/// Whether chunks of that shape can be passed on as they are stored: checksums and no other filter.
+bool has_plain_chunks(hid_t dataset, std::vector<std::int64_t> const& chunk);
+/// The chunk that begins at \p start as it is stored, values and checksum, which is verified. Throws Error if it is wrong or there is no
+/// such chunk.
+void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char>& bytes);
+/// Stores a chunk that read_stored_chunk() gave.
+void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char> const& bytes);
 
 /// A one-dimensional dataset of doubles.
 Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values);

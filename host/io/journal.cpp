@@ -5,12 +5,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <boost/crc.hpp>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 
 #include "host/support/error.hpp"
-#include "host/support/sha256.hpp"
 
 namespace nuscan
 {
@@ -18,9 +18,24 @@ namespace nuscan
 namespace
 {
 
-constexpr char magic[] = "nuscan journal 1\n";
+constexpr std::string_view family = "nuscan journal ";
+constexpr std::string_view magic = "nuscan journal 2\n";
+/// A description longer than this is damage.
+constexpr std::uint64_t longest_description = std::uint64_t{1} << 28;
 /// A chunk longer than this is damage, not data.
 constexpr std::uint64_t longest_chunk = std::uint64_t{1} << 32;
+
+/// Follows the magic line; the description follows it.
+struct HeadHeader
+{
+    std::uint64_t description_size;
+    std::uint64_t n_pulls;
+    std::uint64_t n_rates;
+    std::int64_t begin;
+    std::int64_t end;
+    std::uint32_t description_crc;
+    std::uint32_t header_crc; // of the fields before
+};
 
 struct RecordHeader
 {
@@ -30,11 +45,52 @@ struct RecordHeader
     std::uint32_t header_crc; // of the fields before
 };
 
-std::uint32_t crc32(void const* bytes, std::size_t n, std::uint32_t start = 0)
+constexpr auto crc32c_table = [] {
+    constexpr std::uint32_t polynomial = 0x82F63B78; // Castagnoli's, lowest bit first
+    std::array<std::uint32_t, 256> table = {};
+    for (std::uint32_t byte = 0; byte < table.size(); ++byte)
+    {
+        std::uint32_t crc = byte;
+        for (int bit = 0; bit < 8; ++bit)
+            crc = crc >> 1 ^ (crc & 1 ? polynomial : 0);
+        table[byte] = crc;
+    }
+    return table;
+}();
+
+[[maybe_unused]] std::uint32_t crc32c_by_table(unsigned char const* bytes, std::size_t n, std::uint32_t crc)
 {
-    boost::crc_optimal<32, 0x04C11DB7, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc(start ^ 0xFFFFFFFF);
-    crc.process_bytes(bytes, n);
-    return crc.checksum();
+    for (; n > 0; --n, ++bytes)
+        crc = crc >> 8 ^ crc32c_table[(crc ^ *bytes) & 0xFF];
+    return crc;
+}
+
+/// Where processors have an instruction for it, a checksum costs nothing beside the points.
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_by_instruction(unsigned char const* bytes, std::size_t n, std::uint32_t crc)
+{
+    std::uint64_t wide = crc;
+    for (; n >= sizeof(std::uint64_t); n -= sizeof(std::uint64_t), bytes += sizeof(std::uint64_t))
+    {
+        std::uint64_t word;
+        std::memcpy(&word, bytes, sizeof word);
+        wide = __builtin_ia32_crc32di(wide, word);
+    }
+    crc = static_cast<std::uint32_t>(wide);
+    for (; n > 0; --n, ++bytes)
+        crc = __builtin_ia32_crc32qi(crc, *bytes);
+    return crc;
+}
+#endif
+
+/// CRC-32C of bytes, continuing from that of what comes before them.
+std::uint32_t crc32(void const* bytes, std::size_t n, std::uint32_t before = 0)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("sse4.2"))
+        return ~crc32c_by_instruction(static_cast<unsigned char const*>(bytes), n, ~before);
+#endif
+    return ~crc32c_by_table(static_cast<unsigned char const*>(bytes), n, ~before);
 }
 
 std::uint32_t payload_crc(Chunk const& chunk)
@@ -57,6 +113,37 @@ void read_values(std::istream& in, std::vector<T>& values)
     in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
 }
 
+std::string head_text(JournalHead const& head)
+{
+    HeadHeader header{head.description.size(),
+                      head.n_pulls,
+                      head.n_rates,
+                      head.range.begin,
+                      head.range.end,
+                      crc32(head.description.data(), head.description.size()),
+                      0};
+    header.header_crc = crc32(&header, offsetof(HeadHeader, header_crc));
+    std::string text{magic};
+    text.append(reinterpret_cast<char const*>(&header), sizeof header);
+    return text + head.description;
+}
+
+/// False where the file ends or a checksum is wrong.
+bool read_chunk(std::istream& in, Chunk& chunk, JournalHead const& head)
+{
+    RecordHeader record;
+    in.read(reinterpret_cast<char*>(&record), sizeof record);
+    if (!in || record.header_crc != crc32(&record, offsetof(RecordHeader, header_crc)) || record.n == 0 || record.n > longest_chunk)
+        return false;
+    chunk.begin = record.begin;
+    chunk.resize(static_cast<std::int64_t>(record.n), head.n_pulls, head.n_rates);
+    read_values(in, chunk.chi2);
+    read_values(in, chunk.status);
+    read_values(in, chunk.pulls);
+    read_values(in, chunk.rates);
+    return in && record.crc == payload_crc(chunk);
+}
+
 } // namespace
 
 void Chunk::resize(std::int64_t n, std::size_t n_pulls, std::size_t n_rates)
@@ -73,11 +160,7 @@ PointOutputs Chunk::outputs()
     return {chi2.data(), status.data(), pulls.empty() ? nullptr : pulls.data(), rates.empty() ? nullptr : rates.data()};
 }
 
-Journal::Journal(std::filesystem::path path, std::string identity, bool restart, std::size_t n_pulls, std::size_t n_rates)
-    : path_(std::move(path))
-    , header_(magic + sha256(identity) + "\n")
-    , n_pulls_(n_pulls)
-    , n_rates_(n_rates)
+Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Difference const& difference) : path_(std::move(path))
 {
     if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_))
         throw InputError(
@@ -85,55 +168,88 @@ Journal::Journal(std::filesystem::path path, std::string identity, bool restart,
     if (!lock_.acquire(path_))
         throw InputError(
             fmt::format("{}: another scan is writing this output; wait for it or choose another name", path_.string()));
-    if (!restart)
-    {
-        std::ifstream in(path_, std::ios::binary);
-        std::string header(header_.size(), '\0');
-        in.read(header.data(), static_cast<std::streamsize>(header.size()));
-        header.resize(static_cast<std::size_t>(in.gcount()));
-        // A journal cut off inside its header holds nothing yet.
-        if (header_.compare(0, header.size(), header) != 0)
-            throw InputError(
-                fmt::format("{}: {}; choose another output, remove the file, or use --restart to discard it", path_.string(),
-                            header.starts_with(magic) ? "holds an interrupted scan of another configuration, backend, route or data"
-                                                      : "is in the way of the scan's journal and not one itself"));
-        if (header == header_)
-        {
-            auto whole = in.tellg();
-            Chunk chunk;
-            while (read_chunk(in, chunk) && chunk.begin == points_)
-            {
-                points_ += chunk.size();
-                whole = in.tellg();
-            }
-            in.close();
-            std::filesystem::resize_file(path_, static_cast<std::uintmax_t>(whole));
-            out_.open(path_, std::ios::binary | std::ios::app);
-        }
-    }
+    std::string const text = head_text(head);
     errno = 0;
-    if (!out_.is_open())
+    std::optional<JournalContents> found;
+    if (!restart)
+        found = inspect(path_);
+    if (found)
     {
+        std::string const found_text = head_text(found->head);
+        if (found_text != text)
+            if (std::string const what = difference ? difference(found->head.description) : "the description"; !what.empty())
+                throw InputError(fmt::format("{}: holds an interrupted scan that differs: {}; choose another output, remove the "
+                                             "file, or use --restart to discard it",
+                                             path_.string(), what));
+        contents_ = std::move(*found);
+        head_bytes_ = found_text.size();
+        std::filesystem::resize_file(path_, contents_.whole_bytes);
+        out_.open(path_, std::ios::binary | std::ios::app);
+    }
+    else
+    {
+        contents_.next = head.range.begin;
+        contents_.head = std::move(head);
+        head_bytes_ = text.size();
         out_.open(path_, std::ios::binary | std::ios::trunc);
-        out_ << header_ << std::flush;
+        out_ << text << std::flush;
     }
     if (!out_)
         throw RunError(fmt::format("{}: cannot write the journal: {}", path_.string(), std::strerror(errno)));
 }
 
-bool Journal::read_chunk(std::istream& in, Chunk& chunk) const
+std::optional<JournalContents> Journal::inspect(std::filesystem::path const& path)
 {
-    RecordHeader record;
-    in.read(reinterpret_cast<char*>(&record), sizeof record);
-    if (!in || record.header_crc != crc32(&record, offsetof(RecordHeader, header_crc)) || record.n == 0 || record.n > longest_chunk)
-        return false;
-    chunk.begin = record.begin;
-    chunk.resize(static_cast<std::int64_t>(record.n), n_pulls_, n_rates_);
-    read_values(in, chunk.chi2);
-    read_values(in, chunk.status);
-    read_values(in, chunk.pulls);
-    read_values(in, chunk.rates);
-    return in && record.crc == payload_crc(chunk);
+    std::ifstream in(path, std::ios::binary);
+    if (!in)
+        throw InputError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));
+    std::string start(magic.size(), '\0');
+    in.read(start.data(), static_cast<std::streamsize>(start.size()));
+    start.resize(static_cast<std::size_t>(in.gcount()));
+    // A journal cut off inside its head holds nothing yet.
+    if (start != magic.substr(0, start.size()))
+        throw InputError(start.starts_with(family)
+                             ? fmt::format("{}: is the journal of another version of nuscan; continue with that version, remove "
+                                           "the file, or use --restart to discard it",
+                                           path.string())
+                             : fmt::format("{}: is in the way of the scan's journal and not one itself; choose another output, "
+                                           "remove the file, or use --restart to discard it",
+                                           path.string()));
+    HeadHeader header;
+    in.read(reinterpret_cast<char*>(&header), sizeof header);
+    if (!in)
+        return std::nullopt;
+    bool good = header.header_crc == crc32(&header, offsetof(HeadHeader, header_crc))
+                && header.description_size <= longest_description;
+    JournalContents contents;
+    JournalHead& head = contents.head;
+    if (good)
+    {
+        head = {std::string(header.description_size, '\0'), header.n_pulls, header.n_rates, {header.begin, header.end}};
+        in.read(head.description.data(), static_cast<std::streamsize>(head.description.size()));
+        if (!in)
+            return std::nullopt;
+        good = header.description_crc == crc32(head.description.data(), head.description.size());
+    }
+    if (!good)
+        throw InputError(fmt::format("{}: is a journal whose head is damaged (checksum); remove the file or use --restart to begin "
+                                     "anew",
+                                     path.string()));
+    contents.next = head.range.begin;
+    Chunk chunk;
+    auto whole = in.tellg();
+    while (read_chunk(in, chunk, head) && chunk.begin == contents.next && chunk.size() <= head.range.end - contents.next)
+    {
+        contents.next += chunk.size();
+        whole = in.tellg();
+    }
+    // A kill cuts a chunk off: then the end of the file is reached. Anything else is damage.
+    contents.damaged = !in.eof();
+    in.clear();
+    in.seekg(0, std::ios::end);
+    contents.whole_bytes = static_cast<std::uint64_t>(whole);
+    contents.useless_bytes = static_cast<std::uint64_t>(in.tellg()) - contents.whole_bytes;
+    return contents;
 }
 
 void Journal::append(Chunk const& chunk)
@@ -150,22 +266,22 @@ void Journal::append(Chunk const& chunk)
     if (!out_)
         throw RunError(fmt::format("{}: cannot write the journal: {}; free space and run the same command again to continue",
                                    path_.string(), std::strerror(errno)));
-    points_ += chunk.size();
+    contents_.next += chunk.size();
 }
 
 void Journal::for_each(std::function<void(Chunk const&)> const& visit) const
 {
     std::ifstream in(path_, std::ios::binary);
-    in.seekg(static_cast<std::streamoff>(header_.size()));
+    in.seekg(static_cast<std::streamoff>(head_bytes_));
     Chunk chunk;
-    std::int64_t read = 0;
-    while (read < points_)
+    std::int64_t point = contents_.head.range.begin;
+    while (point < contents_.next)
     {
-        if (!read_chunk(in, chunk) || chunk.begin != read)
+        if (!read_chunk(in, chunk, contents_.head) || chunk.begin != point)
             throw RunError(
-                fmt::format("{}: the journal cannot be read back at point {}; run the same command again", path_.string(), read));
+                fmt::format("{}: the journal cannot be read back at point {}; run the same command again", path_.string(), point));
         visit(chunk);
-        read += chunk.size();
+        point += chunk.size();
     }
 }
 

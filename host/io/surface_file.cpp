@@ -1,11 +1,14 @@
 #include "host/io/surface_file.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <limits>
 #include <new>
 #include <optional>
 #include <set>
 #include <string_view>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <hdf5_hl.h>
@@ -96,27 +99,52 @@ void require_storable(SurfaceLayout const& layout)
         throw RunError{fmt::format("points [{}, {}) of a grid of {}", range.begin, range.end, size)};
 }
 
+/// Elements of a chunk, and elements after which chunks start anew: every chunk is a contiguous flat range.
+std::pair<std::int64_t, std::int64_t> chunk_steps(Dims const& dims, Dims const& chunk)
+{
+    // The axis that is cut: whole ones inside it, single nodes outside.
+    std::size_t cut = dims.size() - 1;
+    while (cut > 0 && chunk[cut] == dims[cut])
+        --cut;
+    std::int64_t inner = 1;
+    for (std::size_t a = cut + 1; a < dims.size(); ++a)
+        inner *= dims[a];
+    return {chunk[cut] * inner, dims[cut] * inner};
+}
+
+/// Indices of a flat one.
+Dims node_of(Dims const& dims, std::int64_t flat)
+{
+    Dims node(dims.size());
+    for (std::size_t a = dims.size(); a-- > 0; flat /= dims[a])
+        node[a] = flat % dims[a];
+    return node;
+}
+
 /// A dataset of the grid that is filled in flat order. Every chunk is a contiguous flat range, so that one chunk is collected at a
 /// time and written once.
 template<class T>
 class ChunkStream
 {
 public:
-    ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin)
+    /// \param parts  files that hold the values, if they are not to be in this one
+    ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin, std::vector<SurfacePart> const& parts)
         : dims_{std::move(dims)}
         , position_{begin}
     {
         Dims const chunk = h5::chunk_shape(dims_, chunk_elements);
-        // The axis that is cut: whole ones inside it, single nodes outside.
-        std::size_t cut = dims_.size() - 1;
-        while (cut > 0 && chunk[cut] == dims_[cut])
-            --cut;
-        std::int64_t inner = 1;
-        for (std::size_t a = cut + 1; a < dims_.size(); ++a)
-            inner *= dims_[a];
-        step_ = chunk[cut] * inner;
-        row_ = dims_[cut] * inner;
-        dataset_ = h5::create_dataset(parent, name, dims_, chunk, fill);
+        std::tie(step_, row_) = chunk_steps(dims_, chunk);
+        if (parts.empty())
+        {
+            dataset_ = h5::create_dataset(parent, name, dims_, chunk, fill);
+            return;
+        }
+        std::vector<h5::VirtualSource> sources;
+        // Rates have a last dimension of bins.
+        std::int64_t const per_point = *element_count(dims_) / parts.back().range.end;
+        for (SurfacePart const& part : parts)
+            sources.push_back({part.file, part.range.begin * per_point, part.range.end * per_point});
+        dataset_ = h5::create_virtual_dataset(parent, name, dims_, sources, fill);
     }
 
     h5::Handle const& dataset() const { return dataset_; }
@@ -129,6 +157,15 @@ public:
         else
             for (std::int64_t i = 0; i < n; ++i)
                 take(first + i * stride, width);
+    }
+
+    /// Takes a whole chunk as it is stored.
+    void append_stored(std::vector<unsigned char> const& bytes, std::int64_t n)
+    {
+        if (!buffer_.empty())
+            throw h5::Error{"a stored chunk has to begin where a chunk does"};
+        h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), bytes);
+        position_ += n;
     }
 
     void flush()
@@ -335,33 +372,72 @@ struct AttributeReader
     }
 };
 
-void write_meta(hid_t root, SurfaceMeta const& meta)
+/// Number of a shard as a name that sorts.
+std::string shard_name(std::size_t number)
 {
-    h5::Handle const group = create_group(root, "meta", "NXcollection");
+    return fmt::format("{:06}", number);
+}
+
+void write_meta(hid_t parent, std::string const& name, SurfaceMeta const& meta)
+{
+    h5::Handle const group = create_group(parent, name, "NXcollection");
     visit_meta(meta, AttributeWriter{group.id()});
-    visit_texts(meta, [&](char const* name, std::string const& text) { h5::write_text(group.id(), name, text); });
+    visit_texts(meta, [&](char const* text_name, std::string const& text) { h5::write_text(group.id(), text_name, text); });
     h5::write_text(group.id(), "data_folder", meta.data_folder);
+    h5::write_text(group.id(), "working_folder", meta.working_folder);
+    h5::write_attribute(group.id(), "results_version", std::int64_t{meta.results_version});
+    if (meta.shard_count > 0)
+    {
+        h5::write_attribute(group.id(), "shard_index", meta.shard_index);
+        h5::write_attribute(group.id(), "shard_count", meta.shard_count);
+    }
+    if (!meta.file.empty())
+        h5::write_text(group.id(), "file", meta.file);
     h5::Handle const hashes = create_group(group.id(), "data_sha256", "NXcollection");
     for (auto const& [file, hash] : meta.data_sha256)
         h5::write_attribute(hashes.id(), file, hash);
     h5::Handle const check = create_group(group.id(), "self_check", "NXcollection");
     visit_self_check(meta.self_check, AttributeWriter{check.id()});
+    if (meta.shards.empty())
+        return;
+    h5::Handle const shards = create_group(group.id(), "shards", "NXcollection");
+    for (std::size_t i = 0; i < meta.shards.size(); ++i)
+        write_meta(shards.id(), shard_name(i + 1), meta.shards[i]);
 }
 
-SurfaceMeta read_meta(hid_t root)
+SurfaceMeta read_meta(hid_t parent, std::string const& name, bool with_shards)
 {
     SurfaceMeta meta;
-    h5::Handle const group = h5::open_group(root, "meta");
+    h5::Handle const group = h5::open_group(parent, name);
     visit_meta(meta, AttributeReader{group.id()});
-    visit_texts(meta, [&](char const* name, std::string& text) { text = h5::read_text(group.id(), name); });
+    visit_texts(meta, [&](char const* text_name, std::string& text) { text = h5::read_text(group.id(), text_name); });
     if (h5::exists(group.id(), "data_folder")) // since schema 1.1
         meta.data_folder = h5::read_text(group.id(), "data_folder");
+    // Since schema 1.3:
+    AttributeReader const reader{group.id()};
+    if (h5::exists(group.id(), "working_folder"))
+        meta.working_folder = h5::read_text(group.id(), "working_folder");
+    if (h5::has_attribute(group.id(), "results_version"))
+        reader("results_version", meta.results_version);
+    if (h5::has_attribute(group.id(), "shard_count"))
+    {
+        reader("shard_index", meta.shard_index);
+        reader("shard_count", meta.shard_count);
+    }
+    if (h5::exists(group.id(), "file"))
+        meta.file = h5::read_text(group.id(), "file");
     h5::Handle const hashes = h5::open_group(group.id(), "data_sha256");
     for (std::string const& file : h5::attribute_names(hashes.id()))
         if (file != "NX_class")
             meta.data_sha256[file] = h5::read_string(hashes.id(), file);
     h5::Handle const check = h5::open_group(group.id(), "self_check");
     visit_self_check(meta.self_check, AttributeReader{check.id()});
+    if (with_shards && h5::exists(group.id(), "shards"))
+    {
+        h5::Handle const shards = h5::open_group(group.id(), "shards");
+        for (std::string const& shard : h5::child_names(shards.id()))
+            meta.shards.push_back(read_meta(shards.id(), shard, false));
+    }
     return meta;
 }
 
@@ -421,13 +497,31 @@ std::int64_t SurfaceLayout::size() const
     return *points;
 }
 
+std::int64_t surface_chunk_points(std::vector<std::int64_t> const& shape)
+{
+    return chunk_steps(shape, h5::chunk_shape(shape, chunk_elements)).first;
+}
+
+std::int64_t surface_chunk_begin(std::vector<std::int64_t> const& shape, std::int64_t point)
+{
+    auto const [step, row] = chunk_steps(shape, h5::chunk_shape(shape, chunk_elements));
+    return point / row * row + point % row / step * step;
+}
+
+std::int64_t surface_chunk_end(std::vector<std::int64_t> const& shape, std::int64_t point)
+{
+    auto const [step, row] = chunk_steps(shape, h5::chunk_shape(shape, chunk_elements));
+    return std::min(surface_chunk_begin(shape, point) + step, point / row * row + row);
+}
+
 // --- writer ---------------------------------------------------------------------------------------------------------------------
 
 struct SurfaceWriter::Impl
 {
     fs::path path;
     SurfaceLayout layout;
-    std::int64_t next = 0; ///< flat index of the next point
+    std::vector<SurfacePart> parts; ///< of a virtual surface
+    std::int64_t next = 0;          ///< flat index of the next point
     h5::File file;
     std::vector<h5::Handle> axes;
     std::optional<ChunkStream<double>> chi2;
@@ -435,10 +529,11 @@ struct SurfaceWriter::Impl
     std::vector<ChunkStream<double>> pulls;
     std::vector<ChunkStream<double>> rates;
 
-    Impl(fs::path to, SurfaceLayout what)
+    Impl(fs::path to, SurfaceLayout what, std::vector<SurfacePart> where)
         : path{std::move(to)}
         , layout{std::move(what)}
-        , next{layout.range.begin}
+        , parts{std::move(where)}
+        , next{parts.empty() ? layout.range.begin : layout.range.end}
         , file{h5::File::create(path)}
     {
         create();
@@ -467,12 +562,12 @@ struct SurfaceWriter::Impl
 
         Dims const dims = grid_dims(layout.axes);
         std::int64_t const begin = layout.range.begin;
-        chi2.emplace(grid.id(), "chi2", dims, not_a_number, begin);
+        chi2.emplace(grid.id(), "chi2", dims, not_a_number, begin, parts);
         attach_axes(chi2->dataset());
         h5::write_attribute(chi2->dataset().id(), "units", "1");
         h5::write_attribute(chi2->dataset().id(), "long_name", "chi^2");
 
-        status.emplace(grid.id(), "status", dims, status_not_computed, begin);
+        status.emplace(grid.id(), "status", dims, status_not_computed, begin, parts);
         attach_axes(status->dataset());
         write_status_meanings(status->dataset().id());
 
@@ -488,7 +583,7 @@ struct SurfaceWriter::Impl
         h5::write_attribute(group.id(), "order", layout.pulls);
         for (std::string const& name : layout.pulls)
         {
-            pulls.emplace_back(group.id(), name, dims, not_a_number, layout.range.begin);
+            pulls.emplace_back(group.id(), name, dims, not_a_number, layout.range.begin, parts);
             attach_axes(pulls.back().dataset());
             h5::write_attribute(pulls.back().dataset().id(), "units", "1");
             h5::write_attribute(pulls.back().dataset().id(), "long_name", "pull " + name);
@@ -504,7 +599,8 @@ struct SurfaceWriter::Impl
         for (RateRecord const& rate : layout.rates)
         {
             names.push_back(rate.experiment);
-            rates.emplace_back(group.id(), rate.experiment, with_bins(dims, rate), not_a_number, layout.range.begin * bins(rate));
+            rates.emplace_back(group.id(), rate.experiment, with_bins(dims, rate), not_a_number, layout.range.begin * bins(rate),
+                               parts);
             hid_t const dataset = rates.back().dataset().id();
             attach_axes(rates.back().dataset());
             h5::check(H5DSset_label(dataset, static_cast<unsigned>(dims.size()), "bin"), "cannot label a dimension");
@@ -558,6 +654,17 @@ struct SurfaceWriter::Impl
         file.check_disk();
     }
 
+    void append(StoredChunk const& chunk)
+    {
+        if (chunk.range.begin != next || chunk.range.end > layout.range.end || !pulls.empty() || !rates.empty())
+            throw h5::Error{
+                fmt::format("a stored chunk of points [{}, {}) does not belong at {}", chunk.range.begin, chunk.range.end, next)};
+        chi2->append_stored(chunk.chi2, chunk.range.size());
+        status->append_stored(chunk.status, chunk.range.size());
+        next = chunk.range.end;
+        file.check_disk();
+    }
+
     void finish(SurfaceMeta meta, PointRecord const& best_fit, PointRecord const& null)
     {
         if (next != layout.range.end)
@@ -570,7 +677,7 @@ struct SurfaceWriter::Impl
         write_point(file.id(), "best_fit", best_fit);
         write_point(file.id(), "null", null);
         meta.range = layout.range;
-        write_meta(file.id(), meta);
+        write_meta(file.id(), "meta", meta);
         each_stream([](auto& stream) { stream.close(); });
         for (h5::Handle& axis : axes)
             axis.close("cannot write");
@@ -597,11 +704,20 @@ auto writing(fs::path const& path, Action&& action)
 
 } // namespace
 
-SurfaceWriter::SurfaceWriter(fs::path const& path, SurfaceLayout layout)
+SurfaceWriter::SurfaceWriter(fs::path const& path, SurfaceLayout layout, std::vector<SurfacePart> parts)
 {
     require_storable(layout);
+    std::int64_t covered = 0;
+    for (SurfacePart const& part : parts)
+    {
+        if (part.range.begin != covered || part.range.end <= covered)
+            throw RunError{fmt::format("{}: its parts do not follow each other", path.string())};
+        covered = part.range.end;
+    }
+    if (!parts.empty() && covered != layout.size())
+        throw RunError{fmt::format("{}: its parts are not the whole grid", path.string())};
     h5::QuietErrors const quiet;
-    writing(path, [&] { impl_ = std::make_unique<Impl>(path, std::move(layout)); });
+    writing(path, [&] { impl_ = std::make_unique<Impl>(path, std::move(layout), std::move(parts)); });
 }
 
 SurfaceWriter::~SurfaceWriter()
@@ -614,6 +730,12 @@ void SurfaceWriter::append(std::int64_t n, double const* chi2, std::uint8_t cons
 {
     h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->append(n, chi2, status, pulls, rates); });
+}
+
+void SurfaceWriter::append(StoredChunk const& chunk)
+{
+    h5::QuietErrors const quiet;
+    writing(impl_->path, [&] { impl_->append(chunk); });
 }
 
 void SurfaceWriter::finish(SurfaceMeta const& meta, PointRecord const& best_fit, PointRecord const& null)
@@ -637,7 +759,7 @@ struct SurfaceReader::Impl
     explicit Impl(fs::path const& from) : path{from}, file{h5::File::open(from)}
     {
         require_schema(file.id());
-        meta = read_meta(file.id());
+        meta = read_meta(file.id(), "meta", true);
         h5::Handle const axes = h5::open_group(file.id(), "axes");
         grid = h5::open_group(file.id(), "grid");
         std::vector<std::string> const names = read_order(axes.id());
@@ -655,6 +777,29 @@ struct SurfaceReader::Impl
         read_rates(dims);
         best_fit = read_point(file.id(), "best_fit");
         null = read_point(file.id(), "null");
+        if (h5::is_virtual(open("chi2").id()))
+            require_shards();
+    }
+
+    /// HDF5 reads fill values where a file of a virtual dataset is missing, and does not notice another one in its place.
+    void require_shards() const
+    {
+        for (SurfaceMeta const& shard : meta.shards)
+        {
+            fs::path const place = path.parent_path() / shard.file;
+            try
+            {
+                Impl const found{place};
+                SurfaceMeta const& now = found.meta;
+                if (now.configuration_sha256 != shard.configuration_sha256 || now.range.begin != shard.range.begin
+                    || now.range.end != shard.range.end || now.start_utc != shard.start_utc || now.stop_utc != shard.stop_utc)
+                    throw h5::Error{"is not the shard that was merged; merge again"};
+            }
+            catch (h5::Error const& e)
+            {
+                throw h5::Error{fmt::format("its values are in shards, and {}: {}", place.string(), e.what())};
+            }
+        }
     }
 
     h5::Handle open(std::string const& name) const { return h5::open_dataset(grid.id(), name); }
@@ -807,6 +952,39 @@ std::vector<double> SurfaceReader::pull(std::string const& name, IndexRange rang
         if (std::find(pulls.begin(), pulls.end(), name) == pulls.end())
             throw h5::Error{fmt::format("no pull '{}' stored", name)};
         return impl_->values<double>(impl_->open("pulls", name), grid_dims(impl_->layout.axes), range);
+    });
+}
+
+std::vector<double> StoredChunk::chi2_values() const
+{
+    std::vector<double> values(static_cast<std::size_t>(range.size()));
+    std::memcpy(values.data(), chi2.data(), values.size() * sizeof(double));
+    return values;
+}
+
+bool SurfaceReader::has_stored_chunks() const
+{
+    h5::QuietErrors const quiet;
+    return reading(impl_->path, [&] {
+        if (std::endian::native != std::endian::little || !impl_->layout.pulls.empty() || !impl_->layout.rates.empty())
+            return false;
+        Dims const chunk = h5::chunk_shape(grid_dims(impl_->layout.axes), chunk_elements);
+        return h5::has_plain_chunks(impl_->open("chi2").id(), chunk) && h5::has_plain_chunks(impl_->open("status").id(), chunk)
+               && h5::is_little_endian(impl_->open("chi2").id());
+    });
+}
+
+void SurfaceReader::stored_chunk(IndexRange range, StoredChunk& chunk) const
+{
+    h5::QuietErrors const quiet;
+    reading(impl_->path, [&] {
+        Dims const dims = grid_dims(impl_->layout.axes);
+        chunk.range = range;
+        h5::read_stored_chunk(impl_->open("chi2").id(), node_of(dims, range.begin), chunk.chi2);
+        h5::read_stored_chunk(impl_->open("status").id(), node_of(dims, range.begin), chunk.status);
+        auto const n = static_cast<std::size_t>(range.size());
+        if (chunk.chi2.size() < n * sizeof(double) + sizeof(std::uint32_t) || chunk.status.size() < n + sizeof(std::uint32_t))
+            throw h5::Error{fmt::format("the chunk of point {} is too short", range.begin)};
     });
 }
 

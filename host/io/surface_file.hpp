@@ -18,7 +18,7 @@ namespace nuscan
 
 /// Schema of the file. A reader refuses another major version and accepts a newer minor one.
 inline constexpr int schema_major = 1;
-inline constexpr int schema_minor = 2;
+inline constexpr int schema_minor = 3;
 
 /// Status of a point that a shard does not hold.
 inline constexpr std::uint8_t status_not_computed = 255;
@@ -86,6 +86,12 @@ struct SurfaceMeta
     double chi2_zero = 0.0;
     IndexRange range; ///< flat indices that this file holds; a writer takes that of its layout
     SelfCheckRecord self_check;
+    int results_version = 0;         ///< of the program that made it; 0 before schema 1.3
+    std::string working_folder;      ///< that the command ran in; empty before schema 1.3
+    std::int64_t shard_index = 0;    ///< k of shard k/N; 0 for a whole scan
+    std::int64_t shard_count = 0;    ///< N
+    std::string file;                ///< of a shard in a merged file: its name, relative to the merged file where it is virtual
+    std::vector<SurfaceMeta> shards; ///< of a merged file: what each shard said of itself
 };
 
 /// Bins of one experiment, for /grid/rates.
@@ -110,13 +116,41 @@ struct SurfaceLayout
     std::int64_t size() const;
 };
 
+/// Part of a virtual surface: consecutive points that are in another file of the same grid.
+struct SurfacePart
+{
+    std::string file; ///< absolute, or relative to the folder of the virtual surface
+    IndexRange range; ///< follows that of the part before; all parts together are the grid
+};
+
+/// A chunk of a surface without pulls and rates as it is stored, with its checksums.
+struct StoredChunk
+{
+    IndexRange range;
+    std::vector<unsigned char> chi2;
+    std::vector<unsigned char> status;
+
+    /// chi^2 of the points.
+    std::vector<double> chi2_values() const;
+    /// Status of the points, as many as the range has.
+    std::uint8_t const* status_values() const { return status.data(); }
+};
+
+/// Points in a chunk of a grid of that shape, as chi^2 and status are stored.
+std::int64_t surface_chunk_points(std::vector<std::int64_t> const& shape);
+/// Flat index of the first point of the chunk that \p point lies in; chunks are contiguous.
+std::int64_t surface_chunk_begin(std::vector<std::int64_t> const& shape, std::int64_t point);
+/// Flat index behind the last point of that chunk.
+std::int64_t surface_chunk_end(std::vector<std::int64_t> const& shape, std::int64_t point);
+
 /// Writes a surface point after point in flat order. The file is complete and readable only after finish(); without it an
 /// unfinished file is left behind. Memory: at most two chunks (about 1 MB each) per dataset.
 class SurfaceWriter
 {
 public:
     /// Creates \p path (replacing it). Throws RunError on I/O failure, naming path and reason (disk full, permission).
-    SurfaceWriter(std::filesystem::path const& path, SurfaceLayout layout);
+    /// \param parts  for a virtual surface, to which nothing is appended: the files that hold its points
+    explicit SurfaceWriter(std::filesystem::path const& path, SurfaceLayout layout, std::vector<SurfacePart> parts = {});
     ~SurfaceWriter();
     SurfaceWriter(SurfaceWriter const&) = delete;
     SurfaceWriter& operator=(SurfaceWriter const&) = delete;
@@ -124,6 +158,9 @@ public:
     /// Appends the next \p n points of the range. \p pulls: n x n_pulls, point-major; \p rates: n x (all bins), point-major; null
     /// where the layout has none. Throws RunError if the disk is full.
     void append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates);
+
+    /// Appends a chunk as it was stored in another file; only where the next point begins one. Nothing is computed.
+    void append(StoredChunk const& chunk);
 
     /// Writes best fit, SM point and provenance, closes the file and waits until it is on the disk. chi2_min is that of
     /// \p best_fit. Throws RunError if anything could not be written.
@@ -153,6 +190,10 @@ public:
     std::vector<double> chi2(IndexRange range) const;
     std::vector<std::uint8_t> status(IndexRange range) const;
     std::vector<double> pull(std::string const& name, IndexRange range) const;
+    /// Whether stored_chunk() can be used: no pulls, no rates, and chunks as this program writes them.
+    bool has_stored_chunks() const;
+    /// The chunk of those points, which must be one, as it is stored; its checksums are verified.
+    void stored_chunk(IndexRange range, StoredChunk& chunk) const;
     /// Point-major, all bins of one experiment.
     std::vector<double> rates(std::string const& experiment, IndexRange range) const;
 

@@ -18,9 +18,6 @@ namespace nuscan
 namespace
 {
 
-/// Raised when a change of the program changes the numbers of a surface.
-constexpr int results_version = 1;
-
 /// The file's text, or an InputError that says why it cannot be read.
 std::string read_text(std::filesystem::path const& path)
 {

@@ -50,6 +50,13 @@ std::string host_name()
     return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
+std::string current_folder()
+{
+    std::error_code error;
+    auto const folder = std::filesystem::current_path(error);
+    return error ? "" : folder.string();
+}
+
 std::filesystem::path sibling(std::filesystem::path const& output, char const* suffix)
 {
     return output.string() + suffix;
@@ -104,24 +111,51 @@ auto naming_grid_file(ScanConfiguration const& configuration, Action&& action)
     }
 }
 
-std::string combined_hash(std::map<std::string, std::string> const& hashes)
-{
-    std::string text;
-    for (auto const& [file, hash] : hashes)
-        text += file + " " + hash + "\n";
-    return sha256(text);
-}
-
-/// What a journal must agree with to be continued.
-std::string scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options)
+ScanIdentity scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options, IndexRange range)
 {
     char const* const backend = options.device.kind == DeviceKind::reference ? "reference"
                                 : options.device.kind == DeviceKind::cuda    ? "cuda"
                                                                              : "cpu";
-    return fmt::format("{}\n{}\n{}\n{}", canonical, combined_hash(data.hashes()), backend, route_name(options.route));
+    return {canonical, data.hashes(), backend, route_name(options.route), range};
 }
 
-SurfaceLayout surface_layout(Problem const& problem, ScanConfiguration const& configuration)
+/// The finished output of another scan is never replaced unasked.
+void require_same_scan(SurfaceReader const& existing, std::string const& name, ScanIdentity const& identity)
+{
+    auto const& meta = existing.meta();
+    SideNames const sides;
+    if (meta.configuration_canonical != identity.configuration)
+        throw InputError(
+            fmt::format("{}: holds another scan: {}; choose another name or use --restart", name,
+                        differences_text(configuration_differences(meta.configuration_canonical, identity.configuration, sides))));
+    if (meta.data_sha256 != identity.data_sha256)
+        throw InputError(fmt::format("{}: holds the same scan of other data files: {}; choose another name or use --restart", name,
+                                     differences_text(data_differences(meta.data_sha256, identity.data_sha256, sides))));
+    IndexRange const held = existing.layout().range;
+    if (held.begin != identity.range.begin || held.end != identity.range.end)
+        throw InputError(
+            fmt::format("{}: holds points [{}, {}) of the same scan, not [{}, {}); choose another name or use --restart", name,
+                        held.begin, held.end, identity.range.begin, identity.range.end));
+}
+
+/// A kill between the last two steps of a scan leaves the journal beside the finished output.
+void remove_stale_journal(std::filesystem::path const& journal, ScanIdentity const& identity)
+{
+    if (!std::filesystem::exists(journal))
+        return;
+    try
+    {
+        FileLock lock;
+        auto const contents = lock.acquire(journal) ? Journal::inspect(journal) : std::nullopt;
+        if (contents && identity_differences(parse_description(contents->head.description).identity, identity, {}).empty())
+            std::filesystem::remove(journal);
+    }
+    catch (std::exception const&) // not ours: it stays
+    {
+    }
+}
+
+SurfaceLayout surface_layout(Problem const& problem, ScanConfiguration const& configuration, IndexRange range)
 {
     SurfaceLayout layout;
     for (std::size_t a = 0; a < problem.axes().size(); ++a)
@@ -139,7 +173,7 @@ SurfaceLayout surface_layout(Problem const& problem, ScanConfiguration const& co
             layout.rates.push_back({experiment.definition().name,
                                     experiment.definition().rate_unit == RateUnit::events ? "events" : "1/(t yr)",
                                     experiment.definition().edges});
-    layout.range = {0, problem.size()};
+    layout.range = range;
     return layout;
 }
 
@@ -153,6 +187,23 @@ std::map<std::string, double> named_pulls(Problem const& problem, PointEvaluatio
 }
 
 } // namespace
+
+std::filesystem::path journal_path(std::filesystem::path const& output)
+{
+    return sibling(output, ".journal");
+}
+
+JournalDescription describe_journal(std::filesystem::path const& journal, JournalContents const& contents)
+{
+    try
+    {
+        return parse_description(contents.head.description);
+    }
+    catch (InputError const& problem)
+    {
+        throw InputError(fmt::format("{}: {}", journal.string(), problem.what()));
+    }
+}
 
 Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data)
 {
@@ -172,7 +223,15 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     });
 
     ScanPlan plan;
-    plan.points = configuration.size();
+    plan.range = {0, configuration.size()};
+    if (options.shard)
+    {
+        std::vector<std::int64_t> shape;
+        for (Axis const& axis : configuration.axes)
+            shape.push_back(axis.n);
+        plan.range = shard_range(shape, *options.shard);
+    }
+    plan.points = plan.range.size();
     int variables = 0;
     for (Axis const& axis : configuration.axes)
     {
@@ -209,7 +268,10 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     if (!direct && !reference)
         plan.seconds += static_cast<double>(plan.mass_combinations) * template_cost * static_cast<double>(inputs.experiments.size())
                         / threads;
-    auto const row = static_cast<std::uint64_t>(plan.points / configuration.axes.front().n);
+    // A shard has its share of the masses where the mass runs slowest, and all of them else.
+    if (options.shard && parameter_info(configuration.axes.front().parameter).role == ParameterRole::mass)
+        plan.mass_combinations = (plan.mass_combinations + options.shard->count - 1) / options.shard->count;
+    auto const row = static_cast<std::uint64_t>(configuration.size() / configuration.axes.front().n);
     std::uint64_t nodes = 0;
     for (Axis const& axis : configuration.axes)
         nodes += static_cast<std::uint64_t>(axis.n);
@@ -231,9 +293,9 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     if (!configuration.path.empty() && std::filesystem::equivalent(configuration.path, options.output, ignored))
         throw InputError(fmt::format("{}: output and grid file are the same file; name another output", options.output.string()));
     check_output_folder(options.output);
-    auto const journal_path = sibling(options.output, ".journal");
+    auto const journal_file = journal_path(options.output);
     auto const partial = sibling(options.output, ".partial");
-    for (auto const& path : {journal_path, partial})
+    for (auto const& path : {journal_file, partial})
         if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
             throw InputError(fmt::format("{}: is no file, but the scan writes there first; choose another output", path.string()));
 
@@ -241,6 +303,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     std::string const hash = sha256(canonical);
     Inputs inputs = load_scan_inputs(configuration, data);
     ScanPlan const plan = plan_scan(configuration, inputs, options);
+    ScanIdentity const identity = scan_identity(canonical, data, options, plan.range);
+    result.range = plan.range;
 
     if (std::filesystem::exists(options.output) && !options.restart)
     {
@@ -253,13 +317,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         {
             throw InputError(fmt::format("{} (--restart would replace it)", problem.what()));
         }
-        if (existing->meta().configuration_sha256 != hash)
-            throw InputError(
-                fmt::format("{}: holds another scan (configuration {}, this one is {}); choose another name or use --restart",
-                            options.output.string(), existing->meta().configuration_sha256.substr(0, 12), hash.substr(0, 12)));
-        if (existing->meta().data_sha256 != data.hashes())
-            throw InputError(fmt::format("{}: holds the same scan of other data files; choose another name or use --restart",
-                                         options.output.string()));
+        require_same_scan(*existing, options.output.string(), identity);
+        remove_stale_journal(journal_file, identity);
         result.outcome = ScanOutcome::already_finished;
         result.meta = existing->meta();
         result.best_fit = existing->best_fit();
@@ -268,8 +327,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     }
 
     std::uint64_t already = 0;
-    if (std::filesystem::exists(journal_path) && !options.restart)
-        already = std::filesystem::file_size(journal_path);
+    if (std::filesystem::exists(journal_file) && !options.restart)
+        already = std::filesystem::file_size(journal_file);
     std::uint64_t const needed = plan.file_bytes + plan.journal_bytes;
     check_disk(options.output, needed > already ? needed - already : 0);
 
@@ -277,41 +336,47 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
     std::size_t const n_pulls = configuration.output_pulls ? pull_count(prepared->inputs()) : 0;
     std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;
-    Journal journal(journal_path, scan_identity(canonical, data, options), options.restart, n_pulls, n_rates);
-    result.resumed_at = journal.points();
+    JournalDescription const description{identity, configuration.title, options.command_line, current_folder(), meta.start_utc};
+    Journal journal(journal_file, {description_text(description), n_pulls, n_rates, plan.range}, options.restart,
+                    [&identity](std::string const& found) {
+                        auto const other = parse_description(found).identity;
+                        return differences_text(identity_differences(other, identity, {"in the journal", "now"}));
+                    });
+    result.resumed_at = journal.next();
     if (options.started)
-        options.started();
+        options.started(journal.contents());
     // Gone from the beginning: if this run is interrupted, one without --restart finds its journal alone and continues.
     if (options.restart)
         std::filesystem::remove(options.output);
 
     // --- compute ---------------------------------------------------------------------------------------------------------------
-    SelfCheck self_check(problem, hash);
+    SelfCheck self_check(problem, plan.range, hash);
     auto const backend = make_backend(options.device, problem, options.route, options.threads);
     auto const compute_start = Clock::now();
     Chunk chunk;
-    while (journal.points() < plan.points)
+    auto const points_done = [&] { return journal.next() - plan.range.begin; };
+    auto const computed = [&] { return static_cast<double>(journal.next() - result.resumed_at); };
+    result.done = points_done();
+    while (journal.next() < plan.range.end)
     {
-        chunk.begin = journal.points();
-        chunk.resize(std::min(plan.chunk, plan.points - chunk.begin), n_pulls, n_rates);
+        chunk.begin = journal.next();
+        chunk.resize(std::min(plan.chunk, plan.range.end - chunk.begin), n_pulls, n_rates);
         backend->evaluate({chunk.begin, chunk.begin + chunk.size()}, chunk.outputs());
         journal.append(chunk);
-        result.done = journal.points();
+        result.done = points_done();
         if (options.progress)
         {
-            double const elapsed = seconds_since(compute_start);
-            double const speed = static_cast<double>(result.done - result.resumed_at) / elapsed;
+            double const speed = computed() / seconds_since(compute_start);
             options.progress({result.done, plan.points, speed, static_cast<double>(plan.points - result.done) / speed});
         }
-        if (options.interrupted && options.interrupted() && journal.points() < plan.points)
+        if (options.interrupted && options.interrupted() && journal.next() < plan.range.end)
         {
             result.outcome = ScanOutcome::interrupted;
             return result;
         }
     }
     meta.compute_time_s = seconds_since(compute_start);
-    meta.points_per_s = static_cast<double>(plan.points - result.resumed_at) / meta.compute_time_s;
-    result.done = plan.points;
+    meta.points_per_s = computed() / meta.compute_time_s;
     auto const checked = self_check.finish(meta.compute_time_s);
 
     // --- output ----------------------------------------------------------------------------------------------------------------
@@ -319,7 +384,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     IndexedValue best;
     try
     {
-        SurfaceWriter writer(partial, surface_layout(*problem, configuration));
+        SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range));
         auto next_check = checked.begin();
         meta.self_check.tolerance = self_check_tolerance;
         journal.for_each([&](Chunk const& done) {
@@ -382,7 +447,14 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         meta.host = host_name();
         meta.stop_utc = utc_now();
         meta.wall_time_s = seconds_since(start);
-        meta.range = {0, plan.points};
+        meta.range = plan.range;
+        meta.results_version = results_version;
+        meta.working_folder = description.folder;
+        if (options.shard)
+        {
+            meta.shard_index = options.shard->index;
+            meta.shard_count = options.shard->count;
+        }
         writer.finish(meta, result.best_fit, result.null);
     }
     catch (...)

@@ -5,12 +5,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "host/backends/backend.hpp"
 #include "host/inputs/table.hpp"
+#include "host/io/journal.hpp"
 #include "host/io/surface_file.hpp"
 #include "host/scan/configuration.hpp"
+#include "host/scan/identity.hpp"
+#include "host/scan/shards.hpp"
 
 namespace nuscan
 {
@@ -27,13 +31,15 @@ struct ScanProgress
 struct ScanOptions
 {
     std::filesystem::path output;
+    std::optional<Shard> shard; ///< part of the grid to scan; \c output is the file of that part
     Device device;
     Route route = Route::automatic;
-    int threads = 0;               ///< 0: all cores
-    std::int64_t chunk = 0;        ///< points per chunk, 0: chosen; never changes results
-    bool restart = false;          ///< discard an existing output or journal, both before anything is computed
-    std::string command_line;      ///< for the record
-    std::function<void()> started; ///< called once every check of the input is passed
+    int threads = 0;          ///< 0: all cores
+    std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; never changes results
+    bool restart = false;     ///< discard an existing output or journal, both before anything is computed
+    std::string command_line; ///< for the record, in words quoted as by shell_quote()
+    /// Called once every check of the input is passed, with what an interrupted run has left.
+    std::function<void(JournalContents const&)> started;
     std::function<void(ScanProgress const&)> progress;
     std::function<bool()> interrupted; ///< asked after every chunk
 };
@@ -49,8 +55,9 @@ enum class ScanOutcome
 struct ScanResult
 {
     ScanOutcome outcome = ScanOutcome::finished;
-    std::int64_t resumed_at = 0; ///< points that an earlier run had done
-    std::int64_t done = 0;
+    IndexRange range;            ///< of the scan: the whole grid or a shard
+    std::int64_t resumed_at = 0; ///< first point that no earlier run had done
+    std::int64_t done = 0;       ///< number of points done in all
     SurfaceMeta meta;
     PointRecord best_fit;
     PointRecord null;
@@ -59,7 +66,8 @@ struct ScanResult
 /// What a scan needs, before anything is computed.
 struct ScanPlan
 {
-    std::int64_t points = 0;
+    IndexRange range;        ///< the whole grid or a shard
+    std::int64_t points = 0; ///< in that range
     std::int64_t chunk = 0;
     std::int64_t chunks = 0;
     std::int64_t mass_combinations = 1;
@@ -68,6 +76,12 @@ struct ScanPlan
     std::uint64_t memory_bytes = 0;
     double seconds = 0.0; ///< rough, from nominal costs per point
 };
+
+/// Name of the journal beside an output.
+std::filesystem::path journal_path(std::filesystem::path const& output);
+
+/// What a journal says of its scan. Throws InputError naming it.
+JournalDescription describe_journal(std::filesystem::path const& journal, JournalContents const& contents);
 
 /// Loads the inputs that a configuration names. Throws InputError, which names the grid file.
 Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data);

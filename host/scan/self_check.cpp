@@ -53,9 +53,10 @@ std::vector<std::int64_t> draw_points(std::int64_t size, std::size_t n, std::str
     return points;
 }
 
-SelfCheck::SelfCheck(std::shared_ptr<Problem const> problem, std::string const& seed)
+SelfCheck::SelfCheck(std::shared_ptr<Problem const> problem, IndexRange range, std::string const& seed)
     : problem_(std::move(problem))
-    , drawn_(draw_points(problem_->size(), most_points, seed))
+    , drawn_(draw_points(range.size(), most_points, seed))
+    , begin_(range.begin)
     , thread_([this] { run(); })
 {
 }
@@ -82,7 +83,8 @@ void SelfCheck::run()
             if (i >= fewest_points && compute_time_ >= 0.0 && spent > time_share * compute_time_)
                 break;
             auto const start = Clock::now();
-            points_.push_back({drawn_[i], reference.evaluate(problem_->values(drawn_[i])).chi2});
+            std::int64_t const index = begin_ + drawn_[i];
+            points_.push_back({index, reference.evaluate(problem_->values(index)).chi2});
             spent += seconds_since(start);
         }
     }

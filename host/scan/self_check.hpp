@@ -33,8 +33,9 @@ double check_deviation(double chi2, double reference);
 class SelfCheck
 {
 public:
-    /// \param seed  text that the points are drawn from
-    SelfCheck(std::shared_ptr<Problem const> problem, std::string const& seed);
+    /// \param range  points to draw from
+    /// \param seed   text that the points are drawn from
+    SelfCheck(std::shared_ptr<Problem const> problem, IndexRange range, std::string const& seed);
     /// Stops without result.
     ~SelfCheck();
 
@@ -45,7 +46,8 @@ private:
     void run();
 
     std::shared_ptr<Problem const> problem_;
-    std::vector<std::int64_t> drawn_;
+    std::vector<std::int64_t> drawn_; ///< counted from begin_
+    std::int64_t begin_;
     std::vector<CheckedPoint> points_;
     std::atomic<double> compute_time_{-1.0};
     std::atomic<bool> cancelled_{false};

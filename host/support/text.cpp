@@ -106,4 +106,41 @@ bool parse_size(std::string_view text, unsigned long long& value)
     return true;
 }
 
+std::string shell_quote(std::string_view word)
+{
+    constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./_-";
+    if (!word.empty() && word.find_first_not_of(plain) == word.npos)
+        return std::string{word};
+    std::string quoted = "'";
+    for (char const c : word)
+        quoted += c == '\'' ? std::string{"'\\''"} : std::string{c};
+    return quoted + "'";
+}
+
+std::vector<std::string> shell_words(std::string_view line)
+{
+    std::vector<std::string> words;
+    bool inside = false; // a word
+    bool quoted = false;
+    for (std::size_t i = 0; i < line.size(); ++i)
+    {
+        char const c = line[i];
+        if (c == ' ' && !quoted)
+        {
+            inside = false;
+            continue;
+        }
+        if (!inside)
+            words.emplace_back();
+        inside = true;
+        if (c == '\'')
+            quoted = !quoted;
+        else if (c == '\\' && !quoted && i + 1 < line.size())
+            words.back() += line[++i];
+        else
+            words.back() += c;
+    }
+    return words;
+}
+
 } // namespace nuscan

@@ -27,4 +27,10 @@ bool parse_double(std::string_view text, double& value);
 /// Parses a whole string as a non-negative integer.
 bool parse_size(std::string_view text, unsigned long long& value);
 
+/// A word as a POSIX shell takes it: in quotes where it holds anything but letters, digits and @%+=:,./_-.
+std::string shell_quote(std::string_view word);
+
+/// The words of a command line made of shell_quote()d ones.
+std::vector<std::string> shell_words(std::string_view line);
+
 } // namespace nuscan

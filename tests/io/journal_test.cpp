@@ -53,9 +53,14 @@ void expect_same(Chunk const& chunk, Chunk const& expected)
 class JournalTest : public testing::Test
 {
 protected:
-    Journal open(std::string const& identity = "a scan", bool restart = false) const
+    static JournalHead head(std::string const& description = "a scan", IndexRange range = {0, 1000})
     {
-        return Journal{path_, identity, restart, n_pulls, n_rates};
+        return {description, n_pulls, n_rates, range};
+    }
+
+    Journal open(std::string const& description = "a scan", bool restart = false) const
+    {
+        return Journal{path_, head(description), restart};
     }
 
     std::string bytes() const
@@ -79,7 +84,7 @@ protected:
         ends.push_back(fs::file_size(path_));
         for (auto const size : sizes)
         {
-            journal.append(make_chunk(journal.points(), size));
+            journal.append(make_chunk(journal.next(), size));
             ends.push_back(fs::file_size(path_));
         }
         return ends;
@@ -94,13 +99,13 @@ TEST_F(JournalTest, ChunksComeBackInOrder)
     std::vector<std::int64_t> const sizes{3, 1, 10};
     {
         auto journal = open();
-        EXPECT_EQ(journal.points(), 0);
+        EXPECT_EQ(journal.next(), 0);
         for (auto const size : sizes)
-            journal.append(make_chunk(journal.points(), size));
-        EXPECT_EQ(journal.points(), 14);
+            journal.append(make_chunk(journal.next(), size));
+        EXPECT_EQ(journal.next(), 14);
     }
     auto const journal = open();
-    EXPECT_EQ(journal.points(), 14);
+    EXPECT_EQ(journal.next(), 14);
     EXPECT_EQ(journal.path(), path_);
     std::int64_t begin = 0;
     std::size_t next = 0;
@@ -136,11 +141,11 @@ TEST_F(JournalTest, NotANumberComesBackBitByBit)
 TEST_F(JournalTest, Chi2AndStatusAloneWillDo)
 {
     {
-        Journal journal{path_, "x", false, 0, 0};
+        Journal journal{path_, {"x", 0, 0, {0, 5}}, false};
         journal.append(make_chunk(0, 5, 0, 0));
     }
-    Journal const journal{path_, "x", false, 0, 0};
-    EXPECT_EQ(journal.points(), 5);
+    Journal const journal{path_, {"x", 0, 0, {0, 5}}, false};
+    EXPECT_EQ(journal.next(), 5);
     journal.for_each([](Chunk const& chunk) { expect_same(chunk, make_chunk(0, 5, 0, 0)); });
 }
 
@@ -154,7 +159,7 @@ TEST_F(JournalTest, IsContinuedWhereItEnded)
         auto journal = open();
         journal.append(make_chunk(4, 6));
     }
-    EXPECT_EQ(open().points(), 10);
+    EXPECT_EQ(open().next(), 10);
 }
 
 TEST_F(JournalTest, CutAtAnyByteKeepsWholeChunks)
@@ -170,7 +175,7 @@ TEST_F(JournalTest, CutAtAnyByteKeepsWholeChunks)
         for (std::size_t c = 0; c < sizes.size(); ++c)
             expected += size >= ends[c + 1] ? sizes[c] : 0;
         auto journal = open();
-        ASSERT_EQ(journal.points(), expected) << "cut at byte " << size;
+        ASSERT_EQ(journal.next(), expected) << "cut at byte " << size;
         // What is appended afterwards is read back with the rest.
         journal.append(make_chunk(expected, 7));
         std::int64_t points = 0;
@@ -207,7 +212,7 @@ TEST_F(JournalTest, AChangedByteEndsItBeforeItsChunk)
                     break;
                 expected += sizes[c];
             }
-            ASSERT_EQ(open().points(), expected) << "bit " << bit << " of byte " << at;
+            ASSERT_EQ(open().next(), expected) << "bit " << bit << " of byte " << at;
         }
 }
 
@@ -216,9 +221,9 @@ TEST_F(JournalTest, AChunkThatDoesNotFollowIsDropped)
     auto const ends = write_chunks({2, 1, 3});
     std::string const whole = bytes();
     write(whole.substr(0, ends[1]) + whole.substr(ends[2]));
-    EXPECT_EQ(open().points(), 2) << "the second chunk is missing";
+    EXPECT_EQ(open().next(), 2) << "the second chunk is missing";
     write(whole.substr(0, ends[2]) + whole.substr(ends[1]));
-    EXPECT_EQ(open().points(), 3) << "the second chunk is there twice";
+    EXPECT_EQ(open().next(), 3) << "the second chunk is there twice";
     EXPECT_EQ(fs::file_size(path_), ends[2]) << "what cannot be used is cut off";
 }
 
@@ -226,14 +231,95 @@ TEST_F(JournalTest, OtherScanIsRefusedAndKept)
 {
     write_chunks({2, 1});
     std::string const before = bytes();
-    expect_input_error([&] { open("another scan"); }, {path_.string(), "interrupted scan of another", "--restart"});
+    expect_input_error([&] { open("another scan"); },
+                       {path_.string(), "interrupted scan that differs: the description", "--restart"});
     EXPECT_EQ(bytes(), before);
     {
         auto journal = open("another scan", true);
-        EXPECT_EQ(journal.points(), 0);
+        EXPECT_EQ(journal.next(), 0);
         journal.append(make_chunk(0, 4));
     }
-    EXPECT_EQ(open("another scan").points(), 4);
+    EXPECT_EQ(open("another scan").next(), 4);
+}
+
+TEST_F(JournalTest, WhatMakesAnotherScanIsForTheCallerToSay)
+{
+    write_chunks({2, 1});
+    auto const open_with = [&](std::string const& difference) {
+        return Journal{path_, head("the same scan, begun by another command"), false, [&](std::string const& found) {
+                           EXPECT_EQ(found, "a scan");
+                           return difference;
+                       }};
+    };
+    expect_input_error([&] { open_with("axis g_V: n = 400 in the journal, 500 now"); },
+                       {"interrupted scan that differs: axis g_V: n = 400 in the journal, 500 now; ", "--restart"});
+    {
+        auto journal = open_with("");
+        EXPECT_EQ(journal.next(), 3);
+        journal.append(make_chunk(3, 2));
+    }
+    auto const contents = Journal::inspect(path_);
+    ASSERT_TRUE(contents);
+    EXPECT_EQ(contents->head.description, "a scan") << "the command that began it is kept";
+    EXPECT_EQ(contents->next, 5);
+}
+
+TEST_F(JournalTest, APartBeginsWithItsFirstPoint)
+{
+    {
+        Journal journal{path_, head("part", {40, 50}), false};
+        EXPECT_EQ(journal.next(), 40);
+        journal.append(make_chunk(40, 3));
+    }
+    Journal const journal{path_, head("part", {40, 50}), false};
+    EXPECT_EQ(journal.next(), 43);
+    journal.for_each([](Chunk const& chunk) { expect_same(chunk, make_chunk(40, 3)); });
+}
+
+TEST_F(JournalTest, AChunkBeyondTheScanIsDropped)
+{
+    {
+        Journal journal{path_, head("part", {0, 10}), false};
+        journal.append(make_chunk(0, 8));
+        journal.append(make_chunk(8, 3));
+    }
+    EXPECT_EQ((Journal{path_, head("part", {0, 10}), false}.next()), 8);
+}
+
+TEST_F(JournalTest, InspectionTellsACutFromDamage)
+{
+    auto const ends = write_chunks({2, 1, 3});
+    std::string const whole = bytes();
+    auto const inspect = [&](std::string const& text) {
+        write(text);
+        auto const contents = Journal::inspect(path_);
+        EXPECT_EQ(bytes(), text) << "nothing is changed";
+        return contents.value();
+    };
+    auto contents = inspect(whole);
+    EXPECT_EQ(contents.next, 6);
+    EXPECT_EQ(contents.head.range.end, 1000);
+    EXPECT_EQ(contents.useless_bytes, 0U);
+    EXPECT_FALSE(contents.damaged);
+    contents = inspect(whole.substr(0, ends[2] + 30));
+    EXPECT_EQ(contents.next, 3);
+    EXPECT_EQ(contents.whole_bytes, ends[2]);
+    EXPECT_EQ(contents.useless_bytes, 30U);
+    EXPECT_FALSE(contents.damaged);
+    auto damaged = whole;
+    damaged[ends[1] + 30] = static_cast<char>(damaged[ends[1] + 30] ^ 4);
+    contents = inspect(damaged);
+    EXPECT_EQ(contents.next, 2);
+    EXPECT_EQ(contents.useless_bytes, whole.size() - ends[1]);
+    EXPECT_TRUE(contents.damaged);
+    write(whole.substr(0, ends[0] - 1));
+    EXPECT_FALSE(Journal::inspect(path_));
+    write("nuscan journal 1\n" + std::string(100, 'x'));
+    expect_input_error([&] { Journal::inspect(path_); }, {"journal of another version of nuscan"});
+    damaged = whole;
+    damaged[ends[0] - 1] = 'X';
+    write(damaged);
+    expect_input_error([&] { Journal::inspect(path_); }, {"head is damaged", "--restart"});
 }
 
 TEST_F(JournalTest, SecondWriterIsRefused)
@@ -245,8 +331,8 @@ TEST_F(JournalTest, SecondWriterIsRefused)
 TEST_F(JournalTest, RestartStartsAnew)
 {
     write_chunks({2, 1});
-    EXPECT_EQ(open("a scan", true).points(), 0);
-    EXPECT_EQ(open("a scan").points(), 0);
+    EXPECT_EQ(open("a scan", true).next(), 0);
+    EXPECT_EQ(open("a scan").next(), 0);
 }
 
 TEST_F(JournalTest, OtherFileIsRefusedAndKept)
@@ -255,7 +341,7 @@ TEST_F(JournalTest, OtherFileIsRefusedAndKept)
     write(text);
     expect_input_error([&] { open(); }, {path_.string(), "in the way of the scan's journal"});
     EXPECT_EQ(bytes(), text);
-    EXPECT_EQ(open("a scan", true).points(), 0);
+    EXPECT_EQ(open("a scan", true).next(), 0);
 }
 
 TEST_F(JournalTest, DamageWhileItIsOpenIsAnError)
@@ -270,11 +356,15 @@ TEST_F(JournalTest, DamageWhileItIsOpenIsAnError)
 TEST_F(JournalTest, UnusablePathIsAnErrorThatSaysWhy)
 {
     for (fs::path const& path : {temp_.path(), fs::path{"/dev/full"}})
-        expect_input_error([&] { Journal(path, "x", false, 0, 0); }, {path.string() + ": is no file", "choose another output"});
+        expect_input_error(
+            [&] {
+                Journal(path, {"x", 0, 0, {0, 5}}, false);
+            },
+            {path.string() + ": is no file", "choose another output"});
     fs::path const missing = temp_.path() / "no/scan.journal";
     try
     {
-        Journal journal{missing, "x", false, 0, 0};
+        Journal journal{missing, {"x", 0, 0, {0, 5}}, false};
         ADD_FAILURE() << missing << " was accepted";
     }
     catch (RunError const& error)

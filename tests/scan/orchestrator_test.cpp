@@ -90,7 +90,7 @@ TEST(SelfCheckRun, FindsAtLeastFourPointsInOrder)
     auto const problem = std::make_shared<Problem const>(
         prepared({"xenonnt_sr0"}), std::vector<Axis>{{find_parameter("mu_e"), 0.0, 2e-11, 100, AxisScale::linear}},
         FixedParameters{});
-    SelfCheck check(problem, "seed");
+    SelfCheck check(problem, {0, problem->size()}, "seed");
     auto const points = check.finish(0.0);
     ASSERT_EQ(points.size(), 4U) << "no time was spent, hence the fewest";
     auto drawn = draw_points(100, 64, "seed");
@@ -110,7 +110,7 @@ TEST(SelfCheckRun, TakesMorePointsWhenThereWasTime)
     auto const problem = std::make_shared<Problem const>(
         prepared({"xenonnt_sr0"}), std::vector<Axis>{{find_parameter("mu_e"), 0.0, 2e-11, 100, AxisScale::linear}},
         FixedParameters{});
-    SelfCheck check(problem, "seed");
+    SelfCheck check(problem, {0, problem->size()}, "seed");
     EXPECT_EQ(check.finish(1e6).size(), 64U) << "as many as there are at most";
 }
 
@@ -271,7 +271,7 @@ TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
     options.chunk = 3;
     int started = 0;
     std::vector<std::int64_t> progress;
-    options.started = [&] { ++started; };
+    options.started = [&](JournalContents const&) { ++started; };
     options.progress = [&](ScanProgress const& state) {
         progress.push_back(state.done);
         EXPECT_EQ(state.total, 10);

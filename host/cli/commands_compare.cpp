@@ -1,0 +1,206 @@
+// Comparison of two surfaces: diff.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/cli/cli.hpp"
+#include "host/io/surface_file.hpp"
+#include "host/scan/identity.hpp"
+#include "host/support/error.hpp"
+#include "host/support/text.hpp"
+
+namespace nuscan::cli
+{
+
+namespace
+{
+
+/// Points read at a time.
+constexpr std::int64_t block_size = 1 << 20;
+/// Backends and routes that share their nodes agree to this.
+constexpr double default_tolerance = 1e-10;
+
+/// What the points of two surfaces of the same axes have to say.
+struct PointComparison
+{
+    IndexRange range; ///< points that both hold
+    std::int64_t different_bits = 0;
+    std::int64_t above_tolerance = 0;
+    std::int64_t status = 0; ///< points of different status
+    std::int64_t one_finite = 0;
+    double worst = 0.0; ///< |delta chi^2| / (1 + chi^2)
+    std::int64_t worst_at = -1;
+    std::int64_t first_status_at = -1;
+};
+
+/// Names of the axes and their nodes; empty if they are the same.
+std::vector<std::string> axis_differences(SurfaceLayout const& a, SurfaceLayout const& b, SideNames const& names)
+{
+    std::vector<std::string> found;
+    auto const axis_names = [](SurfaceLayout const& layout) {
+        std::vector<std::string> all;
+        for (auto const& axis : layout.axes)
+            all.push_back(axis.name);
+        return all;
+    };
+    if (axis_names(a) != axis_names(b))
+        return {fmt::format("axes {} {}, {} {}", join(axis_names(a)), names.first, join(axis_names(b)), names.second)};
+    for (std::size_t i = 0; i < a.axes.size(); ++i)
+    {
+        auto const& one = a.axes[i];
+        auto const& other = b.axes[i];
+        if (one.values.size() != other.values.size())
+            found.push_back(fmt::format("axis {}: n = {} {}, {} {}", one.name, one.values.size(), names.first, other.values.size(),
+                                        names.second));
+        else if (auto const [x, y] = std::mismatch(one.values.begin(), one.values.end(), other.values.begin());
+                 x != one.values.end())
+            found.push_back(fmt::format("axis {}: node {} is {} {}, {} {}", one.name, x - one.values.begin(), *x, names.first, *y,
+                                        names.second));
+    }
+    return found;
+}
+
+PointComparison compare_points(SurfaceReader const& a, SurfaceReader const& b, double tolerance)
+{
+    PointComparison all;
+    IndexRange const& first = a.layout().range;
+    IndexRange const& second = b.layout().range;
+    all.range.begin = std::max(first.begin, second.begin);
+    all.range.end = std::max(std::min(first.end, second.end), all.range.begin);
+    for (std::int64_t begin = all.range.begin; begin < all.range.end; begin += block_size)
+    {
+        IndexRange const block{begin, std::min(begin + block_size, all.range.end)};
+        auto const chi2_a = a.chi2(block);
+        auto const chi2_b = b.chi2(block);
+        auto const status_a = a.status(block);
+        auto const status_b = b.status(block);
+        for (std::size_t i = 0; i < chi2_a.size(); ++i)
+        {
+            std::int64_t const index = begin + static_cast<std::int64_t>(i);
+            if (status_a[i] != status_b[i])
+            {
+                if (all.status++ == 0)
+                    all.first_status_at = index;
+            }
+            double const x = chi2_a[i];
+            double const y = chi2_b[i];
+            if (x == y || (std::isnan(x) && std::isnan(y)))
+                continue;
+            ++all.different_bits;
+            bool const comparable = std::isfinite(x) && std::isfinite(y);
+            all.one_finite += !comparable;
+            double const deviation = comparable ? std::fabs(x - y) / (1.0 + std::fabs(x)) : HUGE_VAL;
+            all.above_tolerance += deviation > tolerance;
+            if (deviation > all.worst)
+            {
+                all.worst = deviation;
+                all.worst_at = index;
+            }
+        }
+    }
+    return all;
+}
+
+Json point_json(SurfaceLayout const& layout, std::int64_t index)
+{
+    return index < 0 ? Json(nullptr) : Json{{"index", index}, {"where", point_text(layout, index)}};
+}
+
+} // namespace
+
+void add_diff(CLI::App& app, Program& program)
+{
+    auto* const command = app.add_subcommand("diff", "Compare two surfaces point by point");
+    struct Options
+    {
+        std::string first;
+        std::string second;
+        double tolerance = default_tolerance;
+        bool json = false;
+    };
+    auto const options = std::make_shared<Options>();
+    command->add_option("first", options->first, "Surface file (HDF5)")->required()->type_name("A.h5");
+    command->add_option("second", options->second, "Surface file (HDF5)")->required()->type_name("B.h5");
+    command->add_option("--tolerance", options->tolerance, "Largest |delta chi2|/(1 + chi2) that counts as the same")
+        ->capture_default_str();
+    command->add_flag("--json", options->json, "Print JSON");
+    command->footer(
+        "Exit code 0 if axes and points are the same within the tolerance and no status differs, else 1. Differences of\n"
+        "configuration and data files are named, but it is the points that decide.\n"
+        "Example: nuscan diff cpu.h5 gpu.h5\n"
+        "         nuscan diff gs98.h5 agss09met.h5 --tolerance 0.1");
+    command->callback([options, &program] {
+        if (!(options->tolerance >= 0.0))
+            throw InputError(fmt::format("--tolerance {}: must be 0 or more", options->tolerance));
+        SurfaceReader const a(options->first);
+        SurfaceReader const b(options->second);
+        SideNames const names{"in " + options->first, "in " + options->second};
+        auto differences = configuration_differences(a.meta().configuration_canonical, b.meta().configuration_canonical, names);
+        for (auto const& one : data_differences(a.meta().data_sha256, b.meta().data_sha256, names))
+            differences.push_back(one);
+        for (auto const& [what, x, y] : {std::tuple{"backend", a.meta().backend, b.meta().backend},
+                                         {"route", a.meta().route, b.meta().route},
+                                         {"version", a.meta().version, b.meta().version}})
+            if (x != y)
+                differences.push_back(fmt::format("{} {} {}, {} {}", what, x, names.first, y, names.second));
+        auto const axes = axis_differences(a.layout(), b.layout(), names);
+        bool same = axes.empty();
+        PointComparison points;
+        std::vector<std::string> ranges;
+        if (same)
+        {
+            points = compare_points(a, b, options->tolerance);
+            for (auto const& [name, range] : {std::pair{options->first, a.layout().range}, {options->second, b.layout().range}})
+            {
+                if (range.begin < points.range.begin)
+                    ranges.push_back(
+                        fmt::format("points [{}, {}) in {} only", range.begin, std::min(points.range.begin, range.end), name));
+                if (range.end > std::max(points.range.end, range.begin))
+                    ranges.push_back(
+                        fmt::format("points [{}, {}) in {} only", std::max(points.range.end, range.begin), range.end, name));
+            }
+            same = ranges.empty() && points.above_tolerance == 0 && points.status == 0;
+        }
+        if (!same)
+            program.exit_code = exit_failure;
+        if (options->json)
+        {
+            print_json({{"same", same},
+                        {"tolerance", options->tolerance},
+                        {"axes", axes},
+                        {"configuration", differences},
+                        {"ranges", ranges},
+                        {"points", points.range.size()},
+                        {"different", points.different_bits},
+                        {"above_tolerance", points.above_tolerance},
+                        {"finite_in_one", points.one_finite},
+                        {"status", points.status},
+                        {"first_status", point_json(a.layout(), points.first_status_at)},
+                        {"worst", std::isfinite(points.worst) ? Json(points.worst) : Json(nullptr)},
+                        {"worst_at", point_json(a.layout(), points.worst_at)}});
+            return;
+        }
+        for (auto const& group : {axes, differences, ranges})
+            for (auto const& line : group)
+                fmt::print("{}\n", line);
+        if (!axes.empty())
+        {
+            fmt::print("different: the axes are not the same, points cannot be compared\n");
+            return;
+        }
+        if (points.status > 0)
+            fmt::print("status differs at {}, first at point {}: {}\n", counted(points.status, "point"), points.first_status_at,
+                       point_text(a.layout(), points.first_status_at));
+        if (points.one_finite > 0)
+            fmt::print("chi2 is finite in one file only at {}\n", counted(points.one_finite, "point"));
+        if (points.worst_at >= 0)
+            fmt::print("worst |delta chi2|/(1 + chi2) = {:.3g} at point {}: {}\n", points.worst, points.worst_at,
+                       point_text(a.layout(), points.worst_at));
+        fmt::print("{}: {} compared, {} not bit-identical, {} above {:g}\n", same ? "same" : "different",
+                   counted(points.range.size(), "point"), points.different_bits, points.above_tolerance, options->tolerance);
+    });
+}
+
+} // namespace nuscan::cli

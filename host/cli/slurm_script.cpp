@@ -1,0 +1,152 @@
+#include "host/cli/slurm_script.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "host/scan/shards.hpp"
+#include "host/support/error.hpp"
+#include "host/support/text.hpp"
+#include "host/support/toml_reader.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan::cli
+{
+
+namespace
+{
+
+/// What follows the command: the signal goes on to the scan, and a scan that was interrupted is queued again.
+constexpr char const* run_and_requeue = R"(scan=$!
+signalled=
+pass_on() { signalled=yes; kill -USR1 "$scan" 2>/dev/null; }
+trap pass_on USR1 TERM
+while :; do
+    signalled=
+    wait "$scan"
+    code=$?
+    [ -n "$signalled" ] || break
+done
+if [ "$code" -eq 3 ]; then
+    scontrol requeue "$SLURM_JOB_ID" && exit 0
+fi
+exit "$code"
+)";
+
+std::uint64_t megabytes(std::uint64_t bytes)
+{
+    // Twice the estimate, and never less than a gigabyte.
+    return std::max<std::uint64_t>(1024, (2 * bytes >> 20) + 1);
+}
+
+} // namespace
+
+SlurmSite read_slurm_site(fs::path const& path)
+{
+    std::ifstream in(path, std::ios::binary);
+    if (!in)
+        throw InputError(fmt::format("--site {}: cannot be read: {}", path.string(), std::strerror(errno)));
+    std::string const text{std::istreambuf_iterator<char>{in}, {}};
+    TomlReader file = TomlReader::parse(text, path.string());
+    file.expect({"partition", "account", "qos", "time", "memory", "nuscan", "cpus_per_task", "tasks_at_a_time", "modules", "setup",
+                 "sbatch"});
+    SlurmSite site;
+    auto const words = [&file](char const* key, std::string& value) { value = file.optional_string(key).value_or(value); };
+    words("partition", site.partition);
+    words("account", site.account);
+    words("qos", site.qos);
+    words("time", site.time);
+    words("memory", site.memory);
+    words("nuscan", site.nuscan);
+    auto const number = [&file](char const* key, long long least, long long& value) {
+        value = file.optional_integer(key).value_or(value);
+        if (value < least)
+            file.error(key, fmt::format("is {}; must be {} or more", value, least));
+    };
+    number("cpus_per_task", 1, site.cpus_per_task);
+    number("tasks_at_a_time", 0, site.tasks_at_a_time);
+    auto const list = [&file](char const* key, std::vector<std::string>& values) {
+        if (file.has(key))
+            values = file.strings(key);
+    };
+    list("modules", site.modules);
+    list("setup", site.setup);
+    list("sbatch", site.sbatch);
+    // A line of sbatch ends where the text does: no more options may hide in a value.
+    auto lines = site.sbatch;
+    lines.insert(lines.end(), {site.partition, site.account, site.qos, site.time, site.memory});
+    for (auto const& line : lines)
+        if (line.find('\n') != line.npos)
+            throw InputError(fmt::format("{}: a value holds a line end; write one option each", path.string()));
+    return site;
+}
+
+fs::path default_slurm_site()
+{
+    char const* const config = std::getenv("XDG_CONFIG_HOME");
+    char const* const home = std::getenv("HOME");
+    if (config != nullptr && *config != '\0')
+        return fs::path(config) / "nuscan/slurm.toml";
+    return home != nullptr ? fs::path(home) / ".config/nuscan/slurm.toml" : fs::path();
+}
+
+std::string slurm_script(SlurmJob const& job)
+{
+    SlurmSite const& site = job.site;
+    std::string name = fs::path(job.output).stem().string();
+    for (char& c : name)
+        if (c == ' ' || c == '\'' || c == '"' || c == '%')
+            c = '-';
+    std::string text = "#!/bin/bash\n";
+    auto const option = [&text](std::string const& line) { text += "#SBATCH " + line + "\n"; };
+    option("--job-name=nuscan-" + name);
+    option(fmt::format("--array=1-{}{}", job.shards,
+                       site.tasks_at_a_time > 0 ? fmt::format("%{}", site.tasks_at_a_time) : std::string()));
+    option("--ntasks=1");
+    option(fmt::format("--cpus-per-task={}", site.cpus_per_task));
+    if (job.gpu)
+        option("--gpus-per-task=1");
+    option("--mem=" + (site.memory.empty() ? fmt::format("{}M", megabytes(job.memory_bytes)) : site.memory));
+    option("--time=" + site.time);
+    option("--signal=B:USR1@120");
+    option("--requeue");
+    option("--open-mode=append");
+    option(fmt::format("--output={}.%A_%a.log", name));
+    for (auto const& [key, value] : {std::pair{"partition", site.partition}, {"account", site.account}, {"qos", site.qos}})
+        if (!value.empty())
+            option(fmt::format("--{}={}", key, value));
+    for (auto const& line : site.sbatch)
+        option(line);
+    std::string title = job.title;
+    std::replace(title.begin(), title.end(), '\n', ' ');
+    text += fmt::format("# {}: {}. Two minutes before the end of its time a task is warned, finishes its chunk and is queued\n"
+                        "# again; it then continues where it was. Single shards: sbatch --array=3,17 THIS-SCRIPT\n",
+                        title, counted(job.shards, "shard"));
+    text += fmt::format("cd {} || exit 2\n", shell_quote(job.folder));
+    for (auto const& module : site.modules)
+        text += fmt::format("module load {}\n", shell_quote(module));
+    for (auto const& line : site.setup)
+        text += line + "\n";
+    std::vector<std::string> words;
+    for (auto const& word : job.scan)
+        words.push_back(shell_quote(word));
+    if (!job.threads)
+        words.push_back("--threads \"${SLURM_CPUS_PER_TASK:-1}\"");
+    // The number of shards is that of the scan, even where a few of them are submitted again.
+    words.push_back(fmt::format("--shard \"$SLURM_ARRAY_TASK_ID/{}\" -o {} &", job.shards, shell_quote(job.output)));
+    text += join(words, " ") + "\n" + run_and_requeue;
+    auto const first = shard_path(job.output, {1, job.shards, {}});
+    auto pattern = first.string();
+    auto const at = pattern.rfind(".shard-") + 7;
+    pattern.replace(at, pattern.find('-', at) - at, "*");
+    text += fmt::format("# When all are done: nuscan merge {} -o {}\n", pattern, shell_quote(job.output));
+    return text;
+}
+
+} // namespace nuscan::cli

@@ -1,0 +1,445 @@
+#include "host/scan/merge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <nuscan_version.hpp>
+#include <set>
+
+#include "host/scan/identity.hpp"
+#include "host/scan/shards.hpp"
+#include "host/support/error.hpp"
+#include "host/support/text.hpp"
+#include "nuscan/scan/reductions.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan
+{
+
+namespace
+{
+
+/// Bytes read at a time.
+constexpr std::int64_t block_bytes = 16 << 20;
+/// Two machines may differ in the last digit of a node of a logarithmic axis.
+constexpr double node_rounding = 1e-14;
+
+struct OpenShard
+{
+    fs::path path;
+    std::unique_ptr<SurfaceReader> surface;
+
+    IndexRange range() const { return surface->layout().range; }
+};
+
+OpenShard open_shard(fs::path const& path)
+{
+    std::error_code error;
+    if (fs::status(path, error).type() == fs::file_type::not_found)
+        throw InputError(fmt::format(
+            "{}: there is no such file{}", path.string(),
+            fs::exists(path.string() + ".journal", error) ? "; its scan is unfinished: nuscan info says how to continue" : ""));
+    try
+    {
+        return {path, std::make_unique<SurfaceReader>(path)};
+    }
+    catch (InputError const& problem)
+    {
+        throw RunError(fmt::format("{}; compute this shard again", problem.what()));
+    }
+}
+
+void require_same_axes(OpenShard const& first, OpenShard const& other)
+{
+    auto const& a = first.surface->layout();
+    auto const& b = other.surface->layout();
+    auto const refuse = [&](std::string const& what) {
+        throw InputError(fmt::format("{} and {} do not belong together: {}", first.path.string(), other.path.string(), what));
+    };
+    if (a.axes.size() != b.axes.size())
+        refuse("another number of axes");
+    for (std::size_t i = 0; i < a.axes.size(); ++i)
+    {
+        if (a.axes[i].name != b.axes[i].name || a.axes[i].values.size() != b.axes[i].values.size())
+            refuse(fmt::format("axis {} differs", a.axes[i].name));
+        for (std::size_t k = 0; k < a.axes[i].values.size(); ++k)
+            if (std::fabs(a.axes[i].values[k] - b.axes[i].values[k]) > node_rounding * std::fabs(a.axes[i].values[k]))
+                refuse(fmt::format("axis {}: node {} is {} and {}", a.axes[i].name, k, a.axes[i].values[k], b.axes[i].values[k]));
+    }
+    if (a.pulls != b.pulls || a.rates.size() != b.rates.size())
+        refuse("not the same pulls and rates are stored");
+}
+
+void require_same_scan(OpenShard const& first, OpenShard const& other)
+{
+    auto const& a = first.surface->meta();
+    auto const& b = other.surface->meta();
+    SideNames const names{"in " + first.path.filename().string(), "in " + other.path.filename().string()};
+    auto differences = configuration_differences(a.configuration_canonical, b.configuration_canonical, names);
+    if (differences.empty())
+        differences = data_differences(a.data_sha256, b.data_sha256, names);
+    if (!differences.empty())
+        throw InputError(fmt::format("{} and {} are not shards of one scan: {}; merge those of one scan only", first.path.string(),
+                                     other.path.string(), differences_text(differences)));
+    require_same_axes(first, other);
+}
+
+/// What the values of all shards say.
+struct Findings
+{
+    IndexedValue best;
+    std::int64_t not_converged = 0;
+    std::int64_t not_finite = 0;
+    std::int64_t direct_fallback = 0;
+};
+
+/// Reads one shard block by block, which verifies its checksums, and passes on what is behind \p from.
+class ShardReader
+{
+public:
+    ShardReader(OpenShard const& shard, SurfaceWriter* writer) : shard_(shard), writer_(writer), layout_(shard.surface->layout())
+    {
+        per_point_ = static_cast<std::int64_t>(sizeof(double) * (1 + layout_.pulls.size())) + 1;
+        for (RateRecord const& rate : layout_.rates)
+        {
+            bins_ += rate.edges.size() - 1;
+            per_point_ += static_cast<std::int64_t>(sizeof(double) * (rate.edges.size() - 1));
+        }
+    }
+
+    /// Points behind \p from belong to the merged surface.
+    void read(std::int64_t from, Findings& findings)
+    {
+        IndexRange const range = shard_.range();
+        std::vector<std::int64_t> shape;
+        for (AxisRecord const& axis : layout_.axes)
+            shape.push_back(static_cast<std::int64_t>(axis.values.size()));
+        std::int64_t const block = std::max<std::int64_t>(block_bytes / per_point_, 1);
+        Findings own;
+        bool const plain = shard_.surface->has_stored_chunks();
+        StoredChunk chunk;
+        for (std::int64_t begin = range.begin; begin < range.end;)
+        {
+            // Chunk by chunk, so that none is read twice.
+            std::int64_t const chunk_end = surface_chunk_end(shape, begin);
+            bool const whole = surface_chunk_begin(shape, begin) == begin && chunk_end <= range.end && begin >= from;
+            std::int64_t end = std::min(chunk_end, range.end);
+            if (plain && whole)
+            {
+                // As it is stored: the checksum is verified, but need not be computed again.
+                shard_.surface->stored_chunk({begin, end}, chunk);
+                count({begin, end}, chunk.chi2_values().data(), chunk.status_values());
+                if (writer_)
+                    writer_->append(chunk);
+            }
+            else
+            {
+                end = std::min(end, begin + block);
+                if (begin < from && from < end)
+                    end = from;
+                take({begin, end}, begin >= from);
+            }
+            merge(own_block_, own);
+            if (begin >= from)
+                merge(own_block_, findings);
+            begin = end;
+        }
+        auto const& meta = shard_.surface->meta();
+        if (own.not_converged != meta.not_converged || own.not_finite != meta.not_finite
+            || own.direct_fallback != meta.direct_fallback)
+            bad("its counts of failed points are not those of its values");
+        auto const& best = shard_.surface->best_fit();
+        if (best.index != own.best.index || (best.index >= 0 && best.chi2 != own.best.value))
+            bad("its best fit is not that of its values");
+    }
+
+private:
+    [[noreturn]] void bad(std::string const& what) const
+    {
+        throw RunError(fmt::format("{}: {}; compute this shard again", shard_.path.string(), what));
+    }
+
+    static void merge(Findings const& part, Findings& all)
+    {
+        all.best = LowerValue{}(all.best, part.best);
+        all.not_converged += part.not_converged;
+        all.not_finite += part.not_finite;
+        all.direct_fallback += part.direct_fallback;
+    }
+
+    /// Best point and failures of some points, into own_block_.
+    void count(IndexRange range, double const* chi2, std::uint8_t const* status)
+    {
+        auto const n = static_cast<std::size_t>(range.size());
+        own_block_ = {};
+        for (std::size_t i = 0; i < n; ++i)
+        {
+            own_block_.best = LowerValue{}(own_block_.best, indexed_value(chi2[i], range.begin + static_cast<std::int64_t>(i)));
+            switch (status[i])
+            {
+            case static_cast<std::uint8_t>(PointStatus::ok):
+                break;
+            case static_cast<std::uint8_t>(PointStatus::ok_direct):
+                ++own_block_.direct_fallback;
+                break;
+            case static_cast<std::uint8_t>(PointStatus::not_converged):
+                ++own_block_.not_converged;
+                break;
+            case static_cast<std::uint8_t>(PointStatus::not_finite):
+                ++own_block_.not_finite;
+                break;
+            default:
+                bad(fmt::format("point {} was never computed", range.begin + static_cast<std::int64_t>(i)));
+            }
+        }
+    }
+
+    void take(IndexRange range, bool wanted)
+    {
+        SurfaceReader const& surface = *shard_.surface;
+        auto const n = static_cast<std::size_t>(range.size());
+        auto const chi2 = surface.chi2(range);
+        auto const status = surface.status(range);
+        count(range, chi2.data(), status.data());
+        std::vector<double> pulls(n * layout_.pulls.size());
+        for (std::size_t p = 0; p < layout_.pulls.size(); ++p)
+        {
+            auto const values = surface.pull(layout_.pulls[p], range);
+            for (std::size_t i = 0; i < n; ++i)
+                pulls[i * layout_.pulls.size() + p] = values[i];
+        }
+        std::vector<double> rates(n * bins_);
+        std::size_t first = 0;
+        for (RateRecord const& rate : layout_.rates)
+        {
+            std::size_t const bins = rate.edges.size() - 1;
+            auto const values = surface.rates(rate.experiment, range);
+            for (std::size_t i = 0; i < n; ++i)
+                std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(i * bins), bins,
+                            rates.begin() + static_cast<std::ptrdiff_t>(i * bins_ + first));
+            first += bins;
+        }
+        if (wanted && writer_)
+            writer_->append(range.size(), chi2.data(), status.data(), pulls.empty() ? nullptr : pulls.data(),
+                            rates.empty() ? nullptr : rates.data());
+    }
+
+    OpenShard const& shard_;
+    SurfaceWriter* writer_;
+    SurfaceLayout const& layout_;
+    std::size_t bins_ = 0;
+    std::int64_t per_point_ = 0;
+    Findings own_block_;
+};
+
+/// The command for every shard that is missing, from that of one that is there.
+std::vector<std::string> missing_commands(std::vector<OpenShard> const& shards, std::vector<IndexRange> const& holes)
+{
+    std::vector<std::string> commands;
+    auto const& meta = shards.front().surface->meta();
+    std::string output = meta.command_line.empty() ? "" : output_of_command(meta.command_line);
+    if (meta.shard_count < 1 || output.empty())
+        return commands;
+    std::vector<std::int64_t> shape;
+    for (AxisRecord const& axis : shards.front().surface->layout().axes)
+        shape.push_back(static_cast<std::int64_t>(axis.values.size()));
+    for (std::int64_t k = 1; k <= meta.shard_count; ++k)
+    {
+        Shard const shard{k, meta.shard_count, {}};
+        IndexRange const range = shard_range(shape, shard);
+        if (std::any_of(holes.begin(), holes.end(),
+                        [&](IndexRange const& hole) { return hole.begin < range.end && range.begin < hole.end; }))
+            commands.push_back(continue_command(shard_command(meta.command_line, shard, output), meta.working_folder));
+    }
+    return commands;
+}
+
+/// "a" where all are the same, else "a, b".
+template<class Member>
+std::string joined_values(std::vector<OpenShard> const& shards, Member member)
+{
+    std::vector<std::string> values;
+    for (OpenShard const& shard : shards)
+    {
+        std::string const& value = shard.surface->meta().*member;
+        if (std::find(values.begin(), values.end(), value) == values.end())
+            values.push_back(value);
+    }
+    return join(values);
+}
+
+SurfaceMeta merged_meta(std::vector<OpenShard> const& shards, MergeOptions const& options)
+{
+    SurfaceMeta meta = shards.front().surface->meta();
+    meta.shards.clear();
+    meta.shard_index = meta.shard_count = 0;
+    meta.command_line = options.command_line;
+    std::error_code error;
+    meta.working_folder = fs::current_path(error).string();
+    // The program that merges; those that computed are kept with the shards.
+    meta.version = build::version;
+    meta.commit = build::commit;
+    meta.dirty = build::dirty;
+    meta.compiler = build::compiler;
+    meta.cuda = build::cuda;
+    meta.backend = joined_values(shards, &SurfaceMeta::backend);
+    meta.device = joined_values(shards, &SurfaceMeta::device);
+    meta.route = joined_values(shards, &SurfaceMeta::route);
+    meta.host = joined_values(shards, &SurfaceMeta::host);
+    meta.wall_time_s = meta.compute_time_s = 0.0;
+    meta.failed = false;
+    double const tolerance = meta.self_check.tolerance;
+    meta.self_check = {0, 0.0, tolerance, true};
+    fs::path const folder = fs::absolute(options.output).parent_path();
+    double computed = 0.0;
+    for (OpenShard const& shard : shards)
+    {
+        SurfaceMeta const& one = shard.surface->meta();
+        meta.start_utc = std::min(meta.start_utc, one.start_utc);
+        meta.stop_utc = std::max(meta.stop_utc, one.stop_utc);
+        meta.wall_time_s += one.wall_time_s;
+        meta.compute_time_s += one.compute_time_s;
+        computed += one.points_per_s * one.compute_time_s;
+        meta.threads = std::max(meta.threads, one.threads);
+        meta.failed = meta.failed || one.failed;
+        meta.self_check.points += one.self_check.points;
+        meta.self_check.worst = std::max(meta.self_check.worst, one.self_check.worst);
+        meta.self_check.tolerance = std::max(meta.self_check.tolerance, one.self_check.tolerance);
+        meta.self_check.passed = meta.self_check.passed && one.self_check.passed;
+        meta.shards.push_back(one);
+        meta.shards.back().shards.clear();
+        meta.shards.back().file = fs::proximate(fs::absolute(shard.path), folder, error).string();
+    }
+    meta.points_per_s = meta.compute_time_s > 0.0 ? computed / meta.compute_time_s : 0.0;
+    return meta;
+}
+
+void check_output(MergeOptions const& options)
+{
+    std::string const name = options.output.string();
+    if (options.output.empty())
+        throw InputError("--output: the name of the output file is empty");
+    std::error_code error;
+    auto const folder = options.output.has_parent_path() ? options.output.parent_path() : fs::path(".");
+    if (!fs::is_directory(folder, error))
+        throw InputError(fmt::format("{}: the folder {} does not exist; create it first", name, folder.string()));
+    for (fs::path const& shard : options.shards)
+        if (fs::equivalent(shard, options.output, error))
+            throw InputError(fmt::format("{}: is a shard to merge; name another output", name));
+    auto const type = fs::status(options.output, error).type();
+    if (type != fs::file_type::not_found && type != fs::file_type::regular)
+        throw InputError(fmt::format("{}: is not a regular file; name another output", name));
+    if (type == fs::file_type::regular && !options.replace)
+        throw InputError(fmt::format("{}: is there already; name another output or use --replace", name));
+}
+
+} // namespace
+
+MergeResult merge_surfaces(MergeOptions const& options)
+{
+    if (options.shards.empty())
+        throw InputError("merge: no shards are named");
+    check_output(options);
+    std::vector<OpenShard> shards;
+    for (fs::path const& path : options.shards)
+    {
+        shards.push_back(open_shard(path));
+        require_same_scan(shards.front(), shards.back());
+    }
+    std::stable_sort(shards.begin(), shards.end(), [](OpenShard const& a, OpenShard const& b) {
+        return a.range().begin != b.range().begin ? a.range().begin < b.range().begin : a.range().end > b.range().end;
+    });
+
+    MergeResult result;
+    std::int64_t const size = shards.front().surface->layout().size();
+    std::int64_t covered = 0;
+    std::string last;
+    std::vector<SurfacePart> parts;
+    std::vector<std::int64_t> from; // where each shard's own part begins
+    fs::path const folder = fs::absolute(options.output).parent_path();
+    for (OpenShard const& shard : shards)
+    {
+        IndexRange const range = shard.range();
+        if (range.begin > covered)
+            result.holes.push_back({covered, range.begin});
+        if (range.begin < covered && range.size() > 0)
+            result.overlaps.push_back({{range.begin, std::min(range.end, covered)}, last, shard.path.string()});
+        from.push_back(std::max(range.begin, covered));
+        if (range.end > from.back())
+        {
+            std::error_code error;
+            parts.push_back({fs::proximate(fs::absolute(shard.path), folder, error).string(), {from.back(), range.end}});
+            last = shard.path.string();
+        }
+        covered = std::max(covered, range.end);
+    }
+    if (covered < size)
+        result.holes.push_back({covered, size});
+    for (char const* const what : {"backend", "route"})
+    {
+        auto const values = joined_values(shards, *what == 'b' ? &SurfaceMeta::backend : &SurfaceMeta::route);
+        if (values.find(", ") != values.npos)
+            result.notes.push_back(fmt::format("the shards were computed with more than one {}: {}", what, values));
+    }
+    if (!result.holes.empty())
+        result.missing_commands = missing_commands(shards, result.holes);
+
+    // --- values ----------------------------------------------------------------------------------------------------------------
+    SurfaceLayout layout = shards.front().surface->layout();
+    layout.range = {0, size};
+    bool const write = result.holes.empty();
+    fs::path const partial = options.output.string() + ".partial";
+    Findings findings;
+    try
+    {
+        std::unique_ptr<SurfaceWriter> writer;
+        if (write)
+            writer = std::make_unique<SurfaceWriter>(partial, layout, options.as_virtual ? parts : std::vector<SurfacePart>{});
+        for (std::size_t i = 0; i < shards.size(); ++i)
+        {
+            try
+            {
+                ShardReader(shards[i], options.as_virtual ? nullptr : writer.get()).read(from[i], findings);
+            }
+            catch (InputError const& problem)
+            {
+                throw RunError(fmt::format("{}; compute this shard again", problem.what()));
+            }
+        }
+        SurfaceMeta& meta = result.meta;
+        meta = merged_meta(shards, options);
+        meta.range = layout.range;
+        meta.not_converged = findings.not_converged;
+        meta.not_finite = findings.not_finite;
+        meta.direct_fallback = findings.direct_fallback;
+        result.null = shards.front().surface->null();
+        result.best_fit.chi2 = std::numeric_limits<double>::quiet_NaN();
+        for (OpenShard const& shard : shards)
+            if (findings.best.index >= 0 && shard.surface->best_fit().index == findings.best.index)
+            {
+                result.best_fit = shard.surface->best_fit();
+                break;
+            }
+        if (!writer)
+            return result;
+        writer->finish(meta, result.best_fit, result.null);
+    }
+    catch (...)
+    {
+        std::error_code ignored;
+        fs::remove(partial, ignored);
+        throw;
+    }
+    std::error_code failure;
+    fs::rename(partial, options.output, failure);
+    if (failure)
+        throw RunError(
+            fmt::format("{}: cannot be renamed to {}: {}", partial.string(), options.output.string(), failure.message()));
+    return result;
+}
+
+} // namespace nuscan

@@ -1,0 +1,53 @@
+/// \file
+/// A scan cut into parts for several machines.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "nuscan/scan/backend.hpp"
+
+namespace nuscan
+{
+
+/// Part \c index of \c count of a scan; index from 1.
+struct Shard
+{
+    std::int64_t index = 1;
+    std::int64_t count = 1;
+    std::string reason; ///< where it comes from, if the command line left it to the batch system
+};
+
+/// Most shards of a scan.
+inline constexpr std::int64_t most_shards = 1000000;
+
+/// Parses "k/N", or "slurm", which takes them from SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT. Throws InputError on anything else,
+/// on k outside 1 to N, outside a Slurm array, and in one whose tasks are not numbered from 0 or 1 without gaps: there the number of
+/// tasks is not the number of shards.
+Shard parse_shard(std::string const& text);
+
+/// Points of a shard in a grid of that shape. All shards together are the grid, each about the same size; where shards are long they
+/// begin with a chunk of the file, so that no chunk is stored twice. Throws InputError if there are fewer points than shards.
+IndexRange shard_range(std::vector<std::int64_t> const& shape, Shard const& shard);
+
+/// File of a shard: OUT.h5 becomes OUT.shard-003-of-064.h5, in as many digits as the count has, but at least three.
+std::filesystem::path shard_path(std::filesystem::path const& output, Shard const& shard);
+
+/// The words of a command line without the named options; those of \p with_value go together with their values.
+std::vector<std::string> without_options(std::vector<std::string> const& words, std::vector<std::string> const& with_value,
+                                         std::vector<std::string> const& flags);
+
+/// The command line of another shard of the same scan, from that of a first one.
+/// \param output  name given to --output
+std::string shard_command(std::string const& command_line, Shard const& shard, std::string const& output);
+
+/// The command that continues an interrupted scan: \p command_line without --restart, behind a cd where it ran in another folder than
+/// this one.
+std::string continue_command(std::string const& command_line, std::string const& folder);
+
+/// The value that was given to --output in a command line, or empty.
+std::string output_of_command(std::string const& command_line);
+
+} // namespace nuscan

@@ -1,0 +1,512 @@
+// Shards, merge, diff, info on unfinished scans and scripts for Slurm.
+#include <cmath>
+#include <csignal>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "tests/support/scan_runs.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan::test
+{
+namespace
+{
+
+class Shards : public ScanFolder
+{
+protected:
+    static std::string name(int k, int n) { return fmt::format("out.shard-{:03}-of-{:03}.h5", k, n); }
+
+    /// Computes shards 1 to n but \p left_out.
+    void scan_shards(int n, int left_out = 0) const
+    {
+        for (int k = 1; k <= n; ++k)
+            if (k != left_out)
+            {
+                auto const result = scan("out.h5", {"--shard", fmt::format("{}/{}", k, n)});
+                EXPECT_EQ(result.out, name(k, n) + "\n");
+            }
+    }
+
+    RunResult merge(std::vector<std::string> const& shards, std::string const& output = "merged.h5",
+                    Arguments const& more = {}) const
+    {
+        Arguments arguments{"merge"};
+        arguments.insert(arguments.end(), shards.begin(), shards.end());
+        arguments.insert(arguments.end(), {"-o", output});
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        return run(arguments);
+    }
+
+    static std::vector<std::string> names(int n, int left_out = 0)
+    {
+        std::vector<std::string> all;
+        for (int k = n; k >= 1; --k) // in no good order
+            if (k != left_out)
+                all.push_back(name(k, n));
+        return all;
+    }
+
+    /// Changes one byte in the values of a file, somewhere in its chi^2.
+    void flip_value(std::string const& output) const
+    {
+        auto bytes = text_of(output);
+        auto const chi2 = SurfaceBits{SurfaceReader{file(output)}}.chi2;
+        auto const at = bytes.find(chi2.substr(chi2.size() / 2, 16));
+        ASSERT_NE(at, bytes.npos);
+        bytes[at] = static_cast<char>(bytes[at] ^ 8);
+        fs::remove(file(output));
+        temp_.write(output, bytes);
+    }
+};
+
+TEST_F(Shards, TogetherAreTheWholeScanBitByBit)
+{
+    write_grid(37, 29, "[output]\npulls = true\nrates = true\n");
+    scan("whole.h5");
+    SurfaceReader const whole{file("whole.h5")};
+    scan_shards(5);
+    auto const first = run({"info", name(2, 5)});
+    EXPECT_NE(first.out.find(", shard 2 of 5\n"), first.out.npos) << first;
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        auto const output = how.empty() ? "solid.h5" : "virtual.h5";
+        auto const result = merge(names(5), output, how);
+        EXPECT_EQ(result.exit_code, 0) << result;
+        EXPECT_EQ(result.out, std::string{output} + "\n");
+        EXPECT_FALSE(fs::exists(file(std::string{output} + ".partial")));
+        EXPECT_EQ(bits(output), bits("whole.h5"));
+        SurfaceReader const merged{file(output)};
+        EXPECT_EQ(merged.best_fit().index, whole.best_fit().index);
+        EXPECT_EQ(merged.best_fit().chi2, whole.best_fit().chi2);
+        EXPECT_EQ(merged.best_fit().parameters, whole.best_fit().parameters);
+        EXPECT_EQ(merged.best_fit().pulls, whole.best_fit().pulls);
+        EXPECT_EQ(merged.null().chi2, whole.null().chi2);
+        auto const& meta = merged.meta();
+        EXPECT_EQ(meta.chi2_zero, whole.meta().chi2_zero);
+        EXPECT_EQ(meta.configuration_sha256, whole.meta().configuration_sha256);
+        EXPECT_EQ(meta.results_version, whole.meta().results_version);
+        ASSERT_EQ(meta.shards.size(), 5U);
+        std::int64_t checked = 0;
+        double computed = 0.0;
+        for (std::size_t k = 0; k < 5; ++k)
+        {
+            auto const& shard = meta.shards[k];
+            EXPECT_EQ(shard.file, name(static_cast<int>(k) + 1, 5));
+            EXPECT_EQ(shard.shard_index, static_cast<std::int64_t>(k) + 1);
+            EXPECT_EQ(shard.shard_count, 5);
+            EXPECT_FALSE(shard.host.empty());
+            checked += shard.self_check.points;
+            computed += shard.compute_time_s;
+        }
+        EXPECT_EQ(meta.self_check.points, checked);
+        EXPECT_TRUE(meta.self_check.passed);
+        EXPECT_EQ(meta.compute_time_s, computed);
+        auto const validate = run({"validate", output, "--points", "5"});
+        EXPECT_EQ(validate.exit_code, 0) << validate;
+        auto const diff = run({"diff", "whole.h5", output, "--tolerance", "0"});
+        EXPECT_EQ(diff.exit_code, 0) << diff;
+        EXPECT_EQ(run_json({"info", output, "--json"}, options()).at("shards").size(), 5U);
+        // Everything else works on it, too.
+        auto const limits = run({"limits", output});
+        EXPECT_EQ(limits.exit_code, 0) << limits;
+    }
+    EXPECT_LT(size_of("virtual.h5"), size_of("solid.h5") / 2);
+}
+
+TEST_F(Shards, TakeRoomForTheirOwnPointsOnly)
+{
+    write_grid(2000, 1000); // 18 MB in all
+    scan("out.h5", {"--shard", "3/8"});
+    EXPECT_LT(size_of(name(3, 8)), 2000U * 1000U * 9U / 8U + 2U * 131072U * 9U + 200000U);
+    auto const done = scan("out.h5", {"--shard", "3/8"});
+    EXPECT_TRUE(done.said(name(3, 8) + " is finished already")) << done;
+}
+
+TEST_F(Shards, WholeChunksAreCopiedAsTheyAreStoredAndStillVerified)
+{
+    write_grid(600, 1000); // five chunks, the third in both shards
+    scan("whole.h5");
+    scan_shards(2);
+    ASSERT_EQ(merge(names(2)).exit_code, 0);
+    EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
+    // HDF5 itself accepts the checksums.
+    EXPECT_EQ(run({"validate", "merged.h5"}).exit_code, 0);
+    flip_value(name(1, 2));
+    auto const result = merge(names(2), "other.h5");
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_TRUE(result.err.starts_with("nuscan: " + name(1, 2) + ": cannot read '/grid/chi2': data error")) << result;
+    EXPECT_FALSE(fs::exists(file("other.h5")));
+}
+
+TEST_F(Shards, AVirtualSurfaceNoticesWhatBecameOfItsShards)
+{
+    write_grid(12, 10);
+    scan_shards(3);
+    ASSERT_EQ(merge(names(3), "virtual.h5", {"--virtual"}).exit_code, 0);
+    fs::rename(file(name(2, 3)), file("kept.h5"));
+    auto missing = run({"info", "virtual.h5"});
+    EXPECT_EQ(missing.exit_code, 2) << missing;
+    EXPECT_TRUE(missing.said(name(2, 3))) << missing;
+    fs::copy_file(file(name(1, 3)), file(name(2, 3)));
+    auto other = run({"info", "virtual.h5"});
+    EXPECT_EQ(other.exit_code, 2) << other;
+    EXPECT_TRUE(other.said(name(2, 3) + ": is not the shard that was merged")) << other;
+    fs::remove(file(name(2, 3)));
+    fs::rename(file("kept.h5"), file(name(2, 3)));
+    // From any folder, and moved together with its shards.
+    fs::create_directory(file("elsewhere"));
+    for (auto const& shard : names(3))
+        fs::rename(file(shard), file("elsewhere/" + shard));
+    fs::rename(file("virtual.h5"), file("elsewhere/virtual.h5"));
+    auto const valid = run({"validate", "elsewhere/virtual.h5"});
+    EXPECT_EQ(valid.exit_code, 0) << valid;
+    flip_value("elsewhere/" + name(2, 3));
+    auto const flipped = run({"validate", "elsewhere/virtual.h5"});
+    EXPECT_EQ(flipped.exit_code, 2) << flipped;
+}
+
+TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
+{
+    write_grid(10, 10);
+    scan_shards(4, 3);
+    auto const result = merge(names(4, 3));
+    EXPECT_EQ(result.exit_code, 3) << result;
+    EXPECT_TRUE(result.said("points [50, 75) are in no shard")) << result;
+    EXPECT_TRUE(result.out.starts_with(NUSCAN_BINARY " scan grid.toml --device cpu --threads 1 --shard 3/4 -o out.h5\n")) << result;
+    EXPECT_FALSE(fs::exists(file("merged.h5")));
+    EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
+    // The command does it.
+    RunOptions shell = options();
+    shell.program = "/bin/sh";
+    EXPECT_EQ(run_nuscan({"-c", result.out}, shell).exit_code, 0);
+    EXPECT_EQ(merge(names(4)).exit_code, 0);
+    // In another folder, it says where.
+    fs::remove(file(name(1, 4)));
+    RunOptions elsewhere = options();
+    elsewhere.folder = "/";
+    auto const far = run_nuscan({"merge", file(name(2, 4)).string(), file(name(4, 4)).string(), "-o", file("x.h5").string()},
+                                elsewhere);
+    EXPECT_EQ(far.exit_code, 3) << far;
+    EXPECT_NE(far.out.find("cd " + fs::canonical(temp_.path()).string() + " && " NUSCAN_BINARY " scan grid.toml"), far.out.npos)
+        << far;
+}
+
+TEST_F(Shards, OverlapsAreReportedAndMergedOnce)
+{
+    write_grid(10, 10);
+    scan("whole.h5");
+    scan_shards(4, 2);
+    scan("out.h5", {"--shard", "1/2"});
+    auto const result = merge({name(1, 4), name(3, 4), name(4, 4), name(1, 2)});
+    EXPECT_EQ(result.exit_code, 0) << result;
+    EXPECT_TRUE(result.said("points [0, 25) are in " + name(1, 2) + " and in " + name(1, 4))) << result;
+    EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
+    EXPECT_EQ(merge({name(1, 4), name(3, 4), name(4, 4), name(1, 2)}, "virtual.h5", {"--virtual"}).exit_code, 0);
+    EXPECT_EQ(bits("virtual.h5"), bits("whole.h5"));
+}
+
+TEST_F(Shards, ABadShardIsRefusedByName)
+{
+    write_grid(10, 10);
+    scan_shards(3);
+    auto const good = text_of(name(2, 3));
+    flip_value(name(2, 3));
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        auto const result = merge(names(3), "merged.h5", how);
+        EXPECT_EQ(result.exit_code, 1) << result;
+        EXPECT_TRUE(result.err.starts_with("nuscan: " + name(2, 3) + ": ")) << result;
+        EXPECT_TRUE(result.said("compute this shard again")) << result;
+        EXPECT_FALSE(fs::exists(file("merged.h5")));
+        EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
+    }
+    temp_.write(name(2, 3), good.substr(0, good.size() / 2));
+    EXPECT_EQ(merge(names(3)).exit_code, 1);
+    fs::remove(file(name(2, 3)));
+    auto const missing = merge(names(3));
+    EXPECT_EQ(missing.exit_code, 2) << missing;
+    EXPECT_TRUE(missing.said(name(2, 3) + ": there is no such file")) << missing;
+}
+
+TEST_F(Shards, OfAnotherScanAreRefusedWithTheDifference)
+{
+    write_grid(10, 10);
+    scan_shards(3, 3);
+    for (auto const& [change, message] :
+         {std::pair{Arguments{"--set", "q_e=1e-13"}, "fixed q_e = not set in " + name(1, 3)},
+          {Arguments{"--nodes", "9"}, "axis m_V: n = 10 in " + name(1, 3) + ", 9 in " + name(3, 3)}})
+    {
+        auto more = change;
+        more.insert(more.end(), {"--shard", "3/3", "--restart"});
+        scan("out.h5", more);
+        auto const result = merge({name(1, 3), name(2, 3), name(3, 3)});
+        EXPECT_EQ(result.exit_code, 2) << result;
+        EXPECT_TRUE(result.said(message)) << result;
+    }
+    fs::copy(NUSCAN_SOURCE_DATA_DIR, file("data"), fs::copy_options::recursive);
+    std::ofstream{file("data/solar/gs98.toml"), std::ios::app} << "# changed\n";
+    auto elsewhere = options();
+    elsewhere.environment["NUSCAN_DATA_DIR"] = file("data").string();
+    EXPECT_EQ(run_nuscan(scan_command("out.h5", {"--shard", "3/3", "--restart"}), elsewhere).exit_code, 0);
+    auto const result = merge(names(3));
+    EXPECT_EQ(result.exit_code, 2) << result;
+    EXPECT_TRUE(result.said("data file solar/gs98.toml differs")) << result;
+}
+
+TEST_F(Shards, MergeNeverReplacesUnasked)
+{
+    write_grid(10, 10);
+    scan_shards(2);
+    temp_.write("merged.h5", "something else");
+    auto const refused = merge(names(2));
+    EXPECT_EQ(refused.exit_code, 2) << refused;
+    EXPECT_TRUE(refused.said("merged.h5: is there already")) << refused;
+    EXPECT_EQ(text_of("merged.h5"), "something else");
+    EXPECT_EQ(merge(names(2), "merged.h5", {"--replace"}).exit_code, 0);
+    EXPECT_EQ(merge(names(2), name(1, 2), {"--replace"}).exit_code, 2) << "a shard is no output";
+    EXPECT_EQ(merge(names(2), "no/merged.h5").exit_code, 2);
+}
+
+TEST_F(Shards, FailedPointsAreCountedAndListed)
+{
+    temp_.write("grid.toml", "[scan]\nexperiments = [\"xenonnt_sr0\"]\n[axes]\nq_e = { min = 0.0, max = 1e300, n = 6 }\n");
+    for (int k = 1; k <= 2; ++k)
+        EXPECT_EQ(run(scan_command("out.h5", {"--shard", fmt::format("{}/2", k)})).exit_code, 1);
+    auto const result = merge(names(2));
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_TRUE(result.said("5 points not finite")) << result;
+    EXPECT_TRUE(result.said("merged.h5 is complete but for 5 of 6 points")) << result;
+    EXPECT_EQ(SurfaceReader{file("merged.h5")}.meta().not_finite, 5);
+}
+
+TEST_F(Shards, SlurmArraysAreUsedWhenAskedForOnly)
+{
+    write_grid(10, 10);
+    auto task = options();
+    task.environment = {{"SLURM_ARRAY_TASK_ID", "2"},
+                        {"SLURM_ARRAY_TASK_MIN", "1"},
+                        {"SLURM_ARRAY_TASK_MAX", "4"},
+                        {"SLURM_ARRAY_TASK_COUNT", "4"}};
+    auto const whole = run_nuscan(scan_command("out.h5"), task);
+    EXPECT_EQ(whole.out, "out.h5\n") << whole;
+    EXPECT_TRUE(whole.said("task 2 of a Slurm array, but the whole grid is scanned: --shard slurm")) << whole;
+    auto const part = run_nuscan(scan_command("out.h5", {"--shard", "slurm"}), task);
+    EXPECT_EQ(part.out, name(2, 4) + "\n") << part;
+    EXPECT_TRUE(part.said("shard 2 of 4 (task 2 of the Slurm array 1-4): points [25, 50) of 100, into " + name(2, 4))) << part;
+}
+
+TEST_F(Shards, APlanPrintsAScriptForSlurm)
+{
+    write_grid(10, 10);
+    temp_.write("site.toml",
+                "partition = \"gpu\"\naccount = \"nu\"\ntime = \"00:30:00\"\nmodules = [\"gcc/12\", \"hdf5\"]\n"
+                "setup = [\"ulimit -c 0\"]\nsbatch = [\"--constraint=a100\"]\ncpus_per_task = 4\ntasks_at_a_time = 8\n");
+    auto const result = run(
+        {"plan", "grid.toml", "--slurm", "--shards", "4", "-o", "out.h5", "--site", "site.toml", "--device", "cpu"});
+    EXPECT_EQ(result.exit_code, 0) << result;
+    for (char const* const line :
+         {"#!/bin/bash\n", "\n#SBATCH --array=1-4%8\n", "\n#SBATCH --cpus-per-task=4\n", "\n#SBATCH --signal=B:USR1@120\n",
+          "\n#SBATCH --requeue\n", "\n#SBATCH --partition=gpu\n", "\n#SBATCH --account=nu\n", "\n#SBATCH --time=00:30:00\n",
+          "\n#SBATCH --constraint=a100\n", "\nmodule load gcc/12\nmodule load hdf5\nulimit -c 0\n",
+          "--shard \"$SLURM_ARRAY_TASK_ID/4\" -o out.h5 &\n",
+          "\n# When all are done: nuscan merge out.shard-*-of-004.h5 -o out.h5\n"})
+        EXPECT_NE(result.out.find(line), result.out.npos) << line << result;
+    EXPECT_EQ(result.out.find("gpus-per-task"), result.out.npos);
+
+    // It runs, with stand-ins for what a cluster has.
+    temp_.write("bin/module", "#!/bin/sh\n");
+    temp_.write("bin/scontrol", "#!/bin/sh\necho \"$@\" >> requeued\n");
+    for (char const* const tool : {"bin/module", "bin/scontrol"})
+        fs::permissions(file(tool), fs::perms::owner_all);
+    temp_.write("job.sh", result.out);
+    auto job = options();
+    job.program = "/bin/bash";
+    job.environment["PATH"] = file("bin").string() + ":/usr/bin:/bin";
+    job.environment["SLURM_JOB_ID"] = "4711";
+    for (int k = 1; k <= 4; ++k)
+    {
+        job.environment["SLURM_ARRAY_TASK_ID"] = std::to_string(k);
+        auto const task = run_nuscan({"job.sh"}, job);
+        EXPECT_EQ(task.exit_code, 0) << task;
+    }
+    EXPECT_FALSE(fs::exists(file("requeued")));
+    EXPECT_EQ(merge(names(4)).exit_code, 0);
+
+    // A warning before the end of the time queues it again.
+    write_grid(80, 100);
+    auto slow = run({"plan", "grid.toml", "--slurm", "--shards", "1", "-o", "slow.h5", "--device", "cpu", "--route", "direct",
+                     "--chunk", "50", "--threads", "1"});
+    temp_.write("slow.sh", slow.out);
+    job.environment["SLURM_ARRAY_TASK_ID"] = "1";
+    RunningProgram running{{"slow.sh"}, job};
+    ASSERT_TRUE(running.wait_until([&] { return size_of("slow.shard-001-of-001.h5.journal") > 5000; }));
+    running.send(SIGUSR1);
+    auto const stopped = running.wait();
+    EXPECT_EQ(stopped.exit_code, 0) << stopped;
+    EXPECT_EQ(text_of("requeued"), "requeue 4711\n") << stopped;
+    auto const again = run_nuscan({"slow.sh"}, job);
+    EXPECT_EQ(again.exit_code, 0) << again;
+    EXPECT_TRUE(again.said("continued at point")) << again;
+}
+
+TEST_F(Shards, ScriptsRefuseWhatTheyCannotUse)
+{
+    write_grid(10, 10);
+    temp_.write("site.toml", "partitoin = \"gpu\"\n");
+    auto const unknown = run({"plan", "grid.toml", "--slurm", "--site", "site.toml"});
+    EXPECT_EQ(unknown.exit_code, 2) << unknown;
+    EXPECT_TRUE(unknown.said("site.toml:1")) << unknown;
+    EXPECT_TRUE(unknown.said("partition")) << unknown;
+    EXPECT_EQ(run({"plan", "grid.toml", "--slurm", "--site", "none.toml"}).exit_code, 2);
+    EXPECT_EQ(run({"plan", "grid.toml", "--slurm", "--shards", "0"}).exit_code, 2);
+    EXPECT_EQ(run({"plan", "grid.toml", "--slurm", "--shards", "101"}).exit_code, 2) << "more shards than points";
+    EXPECT_EQ(run({"plan", "grid.toml", "--slurm", "--json"}).exit_code, 2);
+    EXPECT_EQ(run({"plan", "grid.toml", "--shards", "4"}).exit_code, 2);
+}
+
+// --- unfinished scans ---------------------------------------------------------------------------------------------------------------
+
+TEST_F(Shards, InfoOnAnUnfinishedScanSaysHowToContinue)
+{
+    write_grid(80, 100);
+    RunningProgram program{scan_command("out.h5", {"--route", "direct", "--chunk", "50", "--shard", "2/2"}), options()};
+    ASSERT_TRUE(program.wait_until([&] { return size_of(name(2, 2) + ".journal") > 8000; }));
+    program.send(SIGTERM);
+    EXPECT_EQ(program.wait().exit_code, 3);
+    std::string command;
+    for (auto const& which : {name(2, 2), name(2, 2) + ".journal"})
+    {
+        auto const text = run({"info", which});
+        EXPECT_EQ(text.exit_code, 0) << text;
+        EXPECT_NE(text.out.find("\nunfinished    "), text.out.npos) << text;
+        EXPECT_NE(text.out.find("\nshard         points [4000, 8000) of 8000\n"), text.out.npos) << text;
+        auto const json = run_json({"info", which, "--json"}, options());
+        EXPECT_EQ(json.at("complete"), false);
+        EXPECT_GT(json.at("done"), 0);
+        command = json.at("continue");
+        EXPECT_NE(text.out.find("\ncontinue with " + command + "\n"), text.out.npos) << text;
+    }
+    auto const damaged = text_of(name(2, 2) + ".journal");
+    auto flipped = damaged;
+    flipped[flipped.size() - 5] ^= 1;
+    temp_.write(name(2, 2) + ".journal", flipped);
+    EXPECT_NE(run({"info", name(2, 2)}).out.find("\nDAMAGED "), std::string::npos);
+    RunOptions shell = options();
+    shell.program = "/bin/sh";
+    auto const finished = run_nuscan({"-c", command}, shell);
+    EXPECT_EQ(finished.exit_code, 0) << finished;
+    EXPECT_TRUE(finished.said(name(2, 2) + ".journal: damaged behind point ")) << finished;
+    temp_.write("x.journal", "no journal");
+    EXPECT_EQ(run({"info", "x.journal"}).exit_code, 2);
+}
+
+TEST_F(Shards, ResumeNamesWhatDiffers)
+{
+    write_grid(80, 100);
+    Arguments const how{"--route", "direct", "--chunk", "50"};
+    RunningProgram program{scan_command("out.h5", how), options()};
+    ASSERT_TRUE(program.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
+    program.send(SIGTERM);
+    EXPECT_EQ(program.wait().exit_code, 3);
+    auto const journal = text_of("out.h5.journal");
+    for (auto const& [change, message] :
+         {std::pair{Arguments{"--route", "direct", "--set", "q_e=1e-13"}, "fixed q_e = not set in the journal, 1e-13 now"},
+          {Arguments{"--route", "direct", "--nodes", "90"}, "axis g_V: n = 100 in the journal, 90 now"},
+          {Arguments{"--route", "factored"}, "route direct in the journal, factored now"}})
+    {
+        auto const refused = run(scan_command("out.h5", change));
+        EXPECT_EQ(refused.exit_code, 2) << refused;
+        EXPECT_TRUE(refused.said("out.h5.journal: holds an interrupted scan that differs: " + std::string{message})) << refused;
+        EXPECT_TRUE(refused.said("--restart")) << refused;
+        EXPECT_EQ(text_of("out.h5.journal"), journal);
+    }
+}
+
+// --- diff ---------------------------------------------------------------------------------------------------------------------------
+
+class Diff : public ScanFolder
+{
+};
+
+TEST_F(Diff, FindsTheWorstPointAndNamesDifferences)
+{
+    write_grid(8, 9);
+    scan("a.h5");
+    scan("direct.h5", {"--route", "direct"});
+    scan("other.h5", {"--set", "mu_e=1e-11"});
+    auto const same = run({"diff", "a.h5", "direct.h5"});
+    EXPECT_EQ(same.exit_code, 0) << same;
+    EXPECT_NE(same.out.find("route factored in a.h5, direct in direct.h5\n"), same.out.npos) << same;
+    EXPECT_EQ(run({"diff", "a.h5", "direct.h5", "--tolerance", "0"}).exit_code, 1);
+    auto const different = run({"diff", "a.h5", "other.h5"});
+    EXPECT_EQ(different.exit_code, 1) << different;
+    EXPECT_NE(different.out.find("fixed mu_e = not set in a.h5, 1e-11 in other.h5\n"), different.out.npos) << different;
+
+    // The worst point, found another way.
+    SurfaceReader const a{file("a.h5")};
+    SurfaceReader const b{file("other.h5")};
+    auto const x = a.chi2({0, 72});
+    auto const y = b.chi2({0, 72});
+    std::size_t worst = 0;
+    auto const deviation = [&](std::size_t i) { return std::fabs(x[i] - y[i]) / (1.0 + std::fabs(x[i])); };
+    for (std::size_t i = 0; i < 72; ++i)
+        worst = deviation(i) > deviation(worst) ? i : worst;
+    auto const json = run({"diff", "a.h5", "other.h5", "--json"});
+    EXPECT_EQ(json.exit_code, 1);
+    auto const found = Json::parse(json.out);
+    EXPECT_EQ(found.at("same"), false);
+    EXPECT_EQ(found.at("worst"), deviation(worst));
+    EXPECT_EQ(found.at("worst_at").at("index"), worst);
+    EXPECT_EQ(found.at("configuration"), Json::array({"fixed mu_e = not set in a.h5, 1e-11 in other.h5"}));
+    EXPECT_EQ(found.at("points"), 72);
+    EXPECT_EQ(run({"diff", "a.h5", "other.h5", "--tolerance", Json(deviation(worst) * 1.001).dump()}).exit_code, 0);
+    EXPECT_EQ(run({"diff", "a.h5", "other.h5", "--tolerance", "-1"}).exit_code, 2);
+}
+
+TEST_F(Diff, OtherAxesCannotBeCompared)
+{
+    write_grid(8, 9);
+    scan("a.h5");
+    scan("b.h5", {"--nodes", "8"});
+    auto const result = run({"diff", "a.h5", "b.h5"});
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_NE(result.out.find("axis g_V: n = 9 in a.h5, 8 in b.h5\n"), result.out.npos) << result;
+    EXPECT_NE(result.out.find("different: the axes are not the same"), result.out.npos) << result;
+}
+
+TEST_F(Diff, AShardIsComparedWhereItHasPoints)
+{
+    write_grid(8, 9);
+    scan("a.h5");
+    scan("b.h5", {"--shard", "2/3"});
+    auto const json = Json::parse(run({"diff", "a.h5", "b.shard-002-of-003.h5", "--json"}).out);
+    EXPECT_EQ(json.at("same"), false);
+    EXPECT_EQ(json.at("points"), 24);
+    EXPECT_EQ(json.at("above_tolerance"), 0);
+    EXPECT_EQ(json.at("ranges"), Json::array({"points [0, 24) in a.h5 only", "points [48, 72) in a.h5 only"}));
+}
+
+TEST_F(Diff, StatusCounts)
+{
+    temp_.write("grid.toml", "[scan]\nexperiments = [\"xenonnt_sr0\"]\n[axes]\nq_e = { min = 0.0, max = 1e300, n = 6 }\n");
+    EXPECT_EQ(run(scan_command("a.h5")).exit_code, 1);
+    SurfaceReader const a{file("a.h5")};
+    auto chi2 = a.chi2({0, 6});
+    auto status = a.status({0, 6});
+    status[3] = 2;
+    {
+        SurfaceWriter writer{file("b.h5"), a.layout()};
+        writer.append(6, chi2.data(), status.data(), nullptr, nullptr);
+        writer.finish(a.meta(), a.best_fit(), a.null());
+    }
+    EXPECT_EQ(run({"diff", "a.h5", "a.h5"}).exit_code, 0) << "NaN is the same as NaN";
+    auto const result = run({"diff", "a.h5", "b.h5"});
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_NE(result.out.find("status differs at 1 point, first at point 3: q_e = 6e+299 e\n"), result.out.npos) << result;
+}
+
+} // namespace
+} // namespace nuscan::test

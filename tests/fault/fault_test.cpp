@@ -1,0 +1,310 @@
+// Kills, damage and files that cannot be used: nothing that was computed is lost, and no wrong number comes of it.
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <thread>
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "host/io/journal.hpp"
+#include "tests/support/scan_runs.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan::test
+{
+namespace
+{
+
+class Fault : public ScanFolder
+{
+protected:
+    /// About half a second of computing, in 160 chunks.
+    static constexpr std::int64_t chunk = 25;
+    Arguments const how_{"--route", "direct", "--chunk", "25"};
+
+    Fault() { write_grid(40, 100); }
+
+    RunResult scan_slowly(std::string const& output) const { return scan(output, how_); }
+
+    /// Points in the journal, 0 where there is none.
+    std::int64_t points_in(std::string const& journal) const
+    {
+        if (!fs::exists(file(journal)))
+            return 0;
+        auto const contents = Journal::inspect(file(journal));
+        return contents ? contents->next : 0;
+    }
+
+    /// Runs the scan until its journal holds some chunks, then ends it with \p signal.
+    void interrupt(std::string const& output, int signal = SIGTERM) const
+    {
+        RunningProgram program{scan_command(output, how_), options()};
+        ASSERT_TRUE(program.wait_until([&] { return size_of(output + ".journal") > 8000; }));
+        program.send(signal);
+        program.wait();
+    }
+};
+
+/// Kills asked for by NUSCAN_FAULT_KILLS, 20 unless it is set.
+int wanted_kills()
+{
+    char const* const text = std::getenv("NUSCAN_FAULT_KILLS");
+    int const n = text == nullptr ? 0 : std::atoi(text);
+    return n > 0 ? n : 20;
+}
+
+TEST_F(Fault, KillsAtAnyInstantLoseAChunkAtMost)
+{
+    auto const start = std::chrono::steady_clock::now();
+    scan_slowly("whole.h5");
+    std::chrono::duration<double> const whole_time = std::chrono::steady_clock::now() - start;
+    auto const expected = bits("whole.h5");
+    int const wanted = wanted_kills();
+    std::mt19937_64 random{2208};
+    std::uniform_real_distribution<double> instant{0.0, 1.2 * whole_time.count()};
+    int kills = 0;
+    int recovered = 0;
+    int scans = 0;
+    // Each scan is killed again and again until one run gets to its end; then the next scan begins.
+    while (kills < wanted)
+    {
+        auto const output = fmt::format("out{}.h5", scans++);
+        int own_kills = 0;
+        for (bool finished = false; !finished;)
+        {
+            auto const before = points_in(output + ".journal");
+            RunningProgram program{scan_command(output, how_), options()};
+            std::this_thread::sleep_for(std::chrono::duration<double>(instant(random)));
+            program.send(SIGKILL);
+            auto const result = program.wait();
+            finished = result.exit_code == 0;
+            if (finished)
+                break;
+            ASSERT_EQ(result.signal, SIGKILL) << result;
+            ++kills;
+            ++own_kills;
+            if (fs::exists(file(output)))
+            {
+                // Between the rename and the end of the program.
+                EXPECT_EQ(bits(output), expected) << "a file under its final name is complete";
+                finished = true;
+                break;
+            }
+            // Nothing that was recorded is lost: what is cut off is less than a chunk.
+            EXPECT_GE(points_in(output + ".journal"), before);
+            if (fs::exists(file(output + ".journal")))
+                if (auto const contents = Journal::inspect(file(output + ".journal")))
+                {
+                    EXPECT_FALSE(contents->damaged);
+                    EXPECT_EQ(contents->next % chunk, 0);
+                    EXPECT_LT(contents->useless_bytes, static_cast<std::uint64_t>(24 + 9 * chunk));
+                }
+            if (own_kills == 20 || kills == wanted)
+            {
+                auto const last = run(scan_command(output, how_));
+                ASSERT_EQ(last.exit_code, 0) << last;
+                finished = true;
+            }
+        }
+        // A kill between the rename and the end leaves the journal, which the same command removes or leaves alone.
+        auto const again = run(scan_command(output, how_));
+        EXPECT_EQ(again.exit_code, 0) << again;
+        ASSERT_EQ(bits(output), expected) << "after " << own_kills << " kills";
+        EXPECT_FALSE(fs::exists(file(output + ".partial")));
+        EXPECT_FALSE(fs::exists(file(output + ".journal")));
+        recovered += own_kills;
+        fs::remove(file(output));
+    }
+    EXPECT_EQ(recovered, kills);
+    fmt::print("{} kills in {} scans, all recovered\n", kills, scans);
+    RecordProperty("kills", kills);
+}
+
+TEST_F(Fault, FlippedBytesInAJournalAreNamedAndComputedAgain)
+{
+    scan_slowly("whole.h5");
+    interrupt("out.h5");
+    auto const journal = text_of("out.h5.journal");
+    auto const head = Journal::inspect(file("out.h5.journal"))->head;
+    std::mt19937_64 random{7};
+    std::size_t const data = 65 + head.description.size();
+    for (int i = 0; i < 10; ++i)
+    {
+        auto damaged = journal;
+        auto const at = std::uniform_int_distribution<std::size_t>{data, journal.size() - 1}(random);
+        damaged[at] = static_cast<char>(damaged[at] ^ 1 << i % 8);
+        fs::remove(file("out.h5.journal"));
+        temp_.write("out.h5.journal", damaged);
+        fs::remove(file("out.h5"));
+        auto const result = run(scan_command("out.h5", how_));
+        EXPECT_EQ(result.exit_code, 0) << result;
+        auto const good = static_cast<std::int64_t>((at - data) / (24 + 9 * chunk)) * chunk;
+        EXPECT_TRUE(result.said(fmt::format("out.h5.journal: damaged behind point {} (checksum)", good))) << result;
+        ASSERT_EQ(bits("out.h5"), bits("whole.h5")) << "byte " << at;
+    }
+}
+
+TEST_F(Fault, AReadOnlyFolderIsRefusedBeforeAnythingIsComputed)
+{
+    scan_slowly("whole.h5");
+    fs::create_directory(file("locked"));
+    fs::permissions(file("locked"), fs::perms::owner_read | fs::perms::owner_exec);
+    auto user = options();
+    user.obey_permissions = true;
+    auto const scan_there = run_nuscan(scan_command("locked/out.h5", how_), user);
+    EXPECT_EQ(scan_there.exit_code, 2) << scan_there;
+    EXPECT_TRUE(scan_there.said("locked is not writable")) << scan_there;
+    auto const merge_there = run_nuscan({"merge", "whole.h5", "-o", "locked/merged.h5"}, user);
+    EXPECT_NE(merge_there.exit_code, 0) << merge_there;
+    EXPECT_TRUE(merge_there.said("locked/merged.h5")) << merge_there;
+    EXPECT_TRUE(merge_there.said("Permission denied")) << merge_there;
+    fs::permissions(file("locked"), fs::perms::owner_all);
+    EXPECT_TRUE(fs::is_empty(file("locked")));
+}
+
+TEST_F(Fault, AnUnreadableShardIsNamed)
+{
+    for (int k = 1; k <= 3; ++k)
+        scan("out.h5", {"--shard", fmt::format("{}/3", k)});
+    fs::permissions(file("out.shard-002-of-003.h5"), fs::perms::none);
+    auto user = options();
+    user.obey_permissions = true;
+    auto const result = run_nuscan(
+        {"merge", "out.shard-001-of-003.h5", "out.shard-002-of-003.h5", "out.shard-003-of-003.h5", "-o", "merged.h5"}, user);
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_TRUE(result.err.starts_with("nuscan: out.shard-002-of-003.h5: Permission denied")) << result;
+    EXPECT_FALSE(fs::exists(file("merged.h5")));
+}
+
+TEST_F(Fault, FlippedBytesInAShardAreFoundWhereverTheyAre)
+{
+    for (int k = 1; k <= 2; ++k)
+        scan("out.h5", {"--shard", fmt::format("{}/2", k)});
+    Arguments const merge{"merge", "out.shard-001-of-002.h5", "out.shard-002-of-002.h5", "-o", "merged.h5", "--replace"};
+    ASSERT_EQ(run(merge).exit_code, 0);
+    auto const expected = bits("merged.h5");
+    auto const good = text_of("out.shard-002-of-002.h5");
+    std::mt19937_64 random{11};
+    int refused = 0;
+    for (int i = 0; i < 40; ++i)
+    {
+        auto damaged = good;
+        auto const at = std::uniform_int_distribution<std::size_t>{0, good.size() - 1}(random);
+        damaged[at] = static_cast<char>(damaged[at] ^ 1 << i % 8);
+        fs::remove(file("out.shard-002-of-002.h5"));
+        temp_.write("out.shard-002-of-002.h5", damaged);
+        fs::remove(file("merged.h5"));
+        auto const result = run(merge);
+        ASSERT_EQ(result.signal, 0) << "byte " << at << result;
+        // Bytes that belong to nothing do no harm; in texts without a checksum they change no number.
+        if (result.exit_code == 0)
+            ASSERT_EQ(bits("merged.h5"), expected) << "byte " << at;
+        else
+        {
+            ++refused;
+            EXPECT_TRUE(result.said("out.shard-002-of-002.h5")) << "byte " << at << result;
+            EXPECT_FALSE(fs::exists(file("merged.h5")));
+        }
+    }
+    EXPECT_GT(refused, 0);
+}
+
+TEST_F(Fault, TwoScansOfOneOutputNeverMix)
+{
+    scan_slowly("whole.h5");
+    RunningProgram first{scan_command("out.h5", how_), options()};
+    ASSERT_TRUE(first.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
+    auto const second = run(scan_command("out.h5", how_));
+    EXPECT_EQ(second.exit_code, 2) << second;
+    EXPECT_TRUE(second.said("another scan is writing this output")) << second;
+    EXPECT_EQ(first.wait().exit_code, 0);
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
+}
+
+TEST_F(Fault, FileLockingMayBeOff)
+{
+    auto off = options();
+    off.environment["HDF5_USE_FILE_LOCKING"] = "FALSE";
+    scan_slowly("whole.h5");
+    interrupt("out.h5", SIGKILL);
+    EXPECT_EQ(run_nuscan(scan_command("out.h5", how_), off).exit_code, 0);
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
+    for (int k = 1; k <= 2; ++k)
+        EXPECT_EQ(run_nuscan(scan_command("part.h5", {"--shard", fmt::format("{}/2", k), "--route", "direct"}), off).exit_code, 0);
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        Arguments arguments{"merge", "part.shard-001-of-002.h5", "part.shard-002-of-002.h5", "-o", "merged.h5", "--replace"};
+        arguments.insert(arguments.end(), how.begin(), how.end());
+        auto const merged = run_nuscan(arguments, off);
+        EXPECT_EQ(merged.exit_code, 0) << merged;
+        EXPECT_EQ(run_nuscan({"diff", "whole.h5", "merged.h5", "--tolerance", "0"}, off).exit_code, 0);
+    }
+}
+
+/// A disk of a few megabytes.
+class SmallDisk
+{
+public:
+    SmallDisk(fs::path path, std::size_t megabytes) : path_{std::move(path)}
+    {
+        fs::create_directory(path_);
+        auto const size = fmt::format("size={}m", megabytes);
+        mounted_ = mount("tmpfs", path_.c_str(), "tmpfs", 0, size.c_str()) == 0;
+    }
+    ~SmallDisk()
+    {
+        if (mounted_)
+            umount2(path_.c_str(), MNT_DETACH);
+    }
+    SmallDisk(SmallDisk const&) = delete;
+    SmallDisk& operator=(SmallDisk const&) = delete;
+
+    bool mounted() const { return mounted_; }
+
+private:
+    fs::path path_;
+    bool mounted_ = false;
+};
+
+TEST_F(Fault, AFullDiskIsAClearFailureAndTheScanContinuesOnceThereIsRoom)
+{
+    SmallDisk const disk{file("disk"), 6};
+    if (!disk.mounted())
+        GTEST_SKIP() << "a small disk cannot be mounted here: that needs the rights of root";
+    write_grid(400, 500); // 1.8 MB, twice while it runs
+    scan("whole.h5");
+    // More than what the scan needs is free when it begins, and something else takes it meanwhile.
+    RunningProgram program{scan_command("disk/out.h5", {"--chunk", "100", "--route", "direct"}), options()};
+    ASSERT_TRUE(program.wait_until([&] { return size_of("disk/out.h5.journal") > 20000; }));
+    {
+        std::ofstream filler{file("disk/filler"), std::ios::binary};
+        std::string const block(4096, 'x');
+        while (filler.write(block.data(), static_cast<std::streamsize>(block.size())).flush())
+        {
+        }
+    }
+    auto const result = program.wait();
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_TRUE(result.said("disk/out.h5.journal: cannot write the journal: No space left on device; free space and run"))
+        << result;
+    auto const done = points_in("disk/out.h5.journal");
+    EXPECT_GT(done, 0);
+    auto const still_full = run(scan_command("disk/out.h5", {"--route", "direct"}));
+    EXPECT_EQ(still_full.exit_code, 2) << still_full;
+    EXPECT_TRUE(still_full.said("not enough disk")) << still_full;
+    EXPECT_EQ(points_in("disk/out.h5.journal"), done);
+    fs::remove(file("disk/filler"));
+    auto const finished = run(scan_command("disk/out.h5", {"--route", "direct"}));
+    EXPECT_EQ(finished.exit_code, 0) << finished;
+    EXPECT_TRUE(finished.said(fmt::format("continued at point {} ", done))) << finished;
+    auto const diff = run({"diff", "whole.h5", "disk/out.h5"});
+    EXPECT_EQ(diff.exit_code, 0) << diff;
+}
+
+} // namespace
+} // namespace nuscan::test

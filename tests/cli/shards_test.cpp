@@ -175,7 +175,7 @@ TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
     auto const result = merge(names(4, 3));
     EXPECT_EQ(result.exit_code, 3) << result;
     EXPECT_TRUE(result.said("points [50, 75) are in no shard")) << result;
-    EXPECT_TRUE(result.out.starts_with(NUSCAN_BINARY " scan grid.toml --device cpu --threads 1 --shard 3/4 -o out.h5\n")) << result;
+    EXPECT_TRUE(result.out.starts_with(NUSCAN_BINARY " scan grid.toml --threads 1 --device cpu --shard 3/4 -o out.h5\n")) << result;
     EXPECT_FALSE(fs::exists(file("merged.h5")));
     EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
     // The command does it.
@@ -337,8 +337,8 @@ TEST_F(Shards, APlanPrintsAScriptForSlurm)
 
     // A warning before the end of the time queues it again.
     write_grid(80, 100);
-    auto slow = run({"plan", "grid.toml", "--slurm", "--shards", "1", "-o", "slow.h5", "--device", "cpu", "--route", "direct",
-                     "--chunk", "50", "--threads", "1"});
+    auto slow = run({"plan", "grid.toml", "--slurm", "--shards", "1", "-o", "slow.h5", "--device", "reference", "--chunk", "50",
+                     "--threads", "1"});
     temp_.write("slow.sh", slow.out);
     job.environment["SLURM_ARRAY_TASK_ID"] = "1";
     RunningProgram running{{"slow.sh"}, job};
@@ -372,7 +372,7 @@ TEST_F(Shards, ScriptsRefuseWhatTheyCannotUse)
 TEST_F(Shards, InfoOnAnUnfinishedScanSaysHowToContinue)
 {
     write_grid(80, 100);
-    RunningProgram program{scan_command("out.h5", {"--route", "direct", "--chunk", "50", "--shard", "2/2"}), options()};
+    RunningProgram program{scan_command("out.h5", {"--device", "reference", "--chunk", "50", "--shard", "2/2"}), options()};
     ASSERT_TRUE(program.wait_until([&] { return size_of(name(2, 2) + ".journal") > 8000; }));
     program.send(SIGTERM);
     EXPECT_EQ(program.wait().exit_code, 3);
@@ -405,7 +405,7 @@ TEST_F(Shards, InfoOnAnUnfinishedScanSaysHowToContinue)
 
 TEST_F(Shards, ResumeNamesWhatDiffers)
 {
-    write_grid(80, 100);
+    write_grid(90, 40000); // never finished
     Arguments const how{"--route", "direct", "--chunk", "50"};
     RunningProgram program{scan_command("out.h5", how), options()};
     ASSERT_TRUE(program.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
@@ -414,7 +414,7 @@ TEST_F(Shards, ResumeNamesWhatDiffers)
     auto const journal = text_of("out.h5.journal");
     for (auto const& [change, message] :
          {std::pair{Arguments{"--route", "direct", "--set", "q_e=1e-13"}, "fixed q_e = not set in the journal, 1e-13 now"},
-          {Arguments{"--route", "direct", "--nodes", "90"}, "axis g_V: n = 100 in the journal, 90 now"},
+          {Arguments{"--route", "direct", "--nodes", "90"}, "axis g_V: n = 40000 in the journal, 90 now"},
           {Arguments{"--route", "factored"}, "route direct in the journal, factored now"}})
     {
         auto const refused = run(scan_command("out.h5", change));

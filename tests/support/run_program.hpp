@@ -129,6 +129,17 @@ public:
     pid_t id() const { return pid_; }
     void send(int signal) const { kill(pid_, signal); }
 
+    /// Holds the program where it is, if it still runs, and goes on with it: what is done in between finds it running however slow the
+    /// machine.
+    bool hold() const
+    {
+        send(SIGSTOP);
+        siginfo_t info = {};
+        // A program that has ended cannot be stopped any more.
+        return waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT) == 0 && info.si_code == CLD_STOPPED;
+    }
+    void go_on() const { send(SIGCONT); }
+
     bool running() const
     {
         siginfo_t info = {};

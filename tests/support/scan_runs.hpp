@@ -90,8 +90,10 @@ protected:
 
     static Arguments scan_command(std::string const& output, Arguments const& more = {})
     {
-        Arguments arguments{"scan", "grid.toml", "-o", output, "--device", "cpu", "--threads", "1"};
+        Arguments arguments{"scan", "grid.toml", "-o", output, "--threads", "1"};
         arguments.insert(arguments.end(), more.begin(), more.end());
+        if (std::find(more.begin(), more.end(), "--device") == more.end())
+            arguments.insert(arguments.end(), {"--device", "cpu"});
         return arguments;
     }
 

@@ -29,6 +29,9 @@ namespace
 constexpr std::int64_t factored_chunk = 1 << 18;
 constexpr std::int64_t direct_chunk = 1 << 12;
 constexpr std::int64_t reference_chunk = 1 << 6;
+/// A device works a call off in four parts at least, so that copies overlap with kernels: four of its own chunks (`CudaSizes`).
+constexpr std::int64_t cuda_factored_chunk = 4 * CudaSizes{}.factored_chunk;
+constexpr std::int64_t cuda_direct_chunk = 4 * CudaSizes{}.direct_chunk;
 
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
 constexpr double factored_poisson_cost = 4e-7;
@@ -37,6 +40,20 @@ constexpr double direct_cost = 3e-5;
 constexpr double reference_cost = 2e-2;
 /// Folding the templates of one mass combination, per experiment [s].
 constexpr double template_cost = 1.5e-4;
+
+std::int64_t default_chunk(Device const& device, Route route)
+{
+    bool const direct = route == Route::direct;
+    switch (device.kind)
+    {
+    case DeviceKind::reference:
+        return reference_chunk;
+    case DeviceKind::cuda:
+        return direct ? cuda_direct_chunk : cuda_factored_chunk;
+    default:
+        return direct ? direct_chunk : factored_chunk;
+    }
+}
 
 std::string utc_now()
 {
@@ -242,8 +259,7 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     }
     bool const direct = options.route == Route::direct;
     bool const reference = options.device.kind == DeviceKind::reference;
-    plan.chunk = options.chunk > 0 ? options.chunk : reference ? reference_chunk : direct ? direct_chunk : factored_chunk;
-    plan.chunk = std::min(plan.chunk, plan.points);
+    plan.chunk = std::min(options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route), plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 
     std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
@@ -380,7 +396,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const checked = self_check.finish(meta.compute_time_s);
 
     // --- output ----------------------------------------------------------------------------------------------------------------
-    // The same for any order of work.
+    // The same for any order of work. Taken here and not on the device: chunks of an earlier run pass by too, and a comparison costs
+    // nothing beside their way into the file.
     IndexedValue best;
     try
     {

@@ -157,7 +157,7 @@ TEST(Plan, CountsPointsChunksAndMasses)
 TEST(Plan, ChunksOfItsOwnChoiceCoverThePoints)
 {
     for (Route const route : {Route::automatic, Route::direct, Route::factored})
-        for (DeviceKind const kind : {DeviceKind::cpu, DeviceKind::reference})
+        for (DeviceKind const kind : {DeviceKind::cpu, DeviceKind::reference, DeviceKind::cuda})
             for (std::int64_t const n : {1, 2, 63, 64, 65, 1000})
             {
                 ScanOptions options;
@@ -169,6 +169,19 @@ TEST(Plan, ChunksOfItsOwnChoiceCoverThePoints)
                 EXPECT_GE(plan.chunks * plan.chunk, plan.points);
                 EXPECT_LT((plan.chunks - 1) * plan.chunk, plan.points);
             }
+}
+
+TEST(Plan, AChunkKeepsADeviceBusy)
+{
+    auto const chunk = [](Route route) {
+        ScanOptions options;
+        options.device.kind = DeviceKind::cuda;
+        options.route = route;
+        return plan_scan(configuration({axis("m_V", 0.1, 1.0, 10000), axis("g_V", 0.0, 1e-6, 10000)}), inputs(), options).chunk;
+    };
+    CudaSizes const sizes;
+    EXPECT_GE(chunk(Route::factored), 4 * sizes.factored_chunk) << "four parts a call, so that copies overlap";
+    EXPECT_GE(chunk(Route::direct), 4 * sizes.direct_chunk);
 }
 
 TEST(Plan, BytesAreThoseOfTheOutputs)

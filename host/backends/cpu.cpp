@@ -9,6 +9,7 @@
 #include <new>
 
 #include "host/backends/lanes/lane_kernels.hpp"
+#include "host/backends/rows.hpp"
 
 namespace nuscan
 {
@@ -44,6 +45,11 @@ public:
     std::vector<ModelPoint> points;
     std::vector<double*> results; ///< where those of a point go
     std::vector<double> rates;    ///< [points][n_slots], one point unless the route is direct
+    RowMemory row;
+    /// Results of points that are evaluated for their neighbours' sake, or one by one.
+    std::vector<double> chi2;
+    std::vector<std::uint8_t> status;
+    std::vector<double> pulls;
 
 private:
     struct Free
@@ -59,6 +65,7 @@ public:
     CpuBackend(std::shared_ptr<Problem const> problem, Route route, int threads)
         : problem_(std::move(problem))
         , view_(problem_->view())
+        , rows_(view_)
         , kernels_(choose_lane_kernels())
         , direct_(route == Route::direct)
         , threads_(threads > 0 ? threads : omp_get_max_threads())
@@ -107,6 +114,18 @@ private:
     {
         std::vector<std::int64_t> combinations;
         std::int64_t node[max_axes];
+        if (rows_.any()) // all of a row have one combination
+        {
+            for (std::int64_t index = range.begin; index < range.end; index += rows_.length() - index % rows_.length())
+            {
+                view_.grid.nodes(index, node);
+                std::int64_t const combination = mass_combination(view_, node);
+                if (combinations.empty() || combinations.back() != combination)
+                    combinations.push_back(combination);
+            }
+            sort_unique(combinations);
+            return combinations;
+        }
         view_.grid.nodes(range.begin, node);
         for (std::int64_t index = range.begin; index < range.end; ++index, view_.grid.advance(node))
         {
@@ -156,22 +175,43 @@ private:
     void evaluate_block(IndexRange block, IndexRange range, PointOutputs const& outputs,
                         std::vector<std::int64_t> const& combinations) const
     {
-        auto const tiles = (block.size() + tile_size - 1) / tile_size;
+        bool const by_rows = !direct_ && rows_.any();
+        auto const tiles = by_rows ? row_tile(block.end - 1) - row_tile(block.begin) + 1
+                                   : (block.size() + tile_size - 1) / tile_size;
 #pragma omp parallel num_threads(threads_)
         {
             Tile tile(view_);
 #pragma omp for schedule(dynamic, 1)
             for (std::int64_t t = 0; t < tiles; ++t)
             {
-                std::int64_t const begin = block.begin + t * tile_size;
-                IndexRange const points{begin, std::min(begin + tile_size, block.end)};
+                IndexRange const whole = by_rows ? row_tile_range(row_tile(block.begin) + t)
+                                                 : IndexRange{block.begin + t * tile_size, block.begin + (t + 1) * tile_size};
+                IndexRange const points{std::max(whole.begin, block.begin), std::min(whole.end, block.end)};
                 PointOutputs const part = outputs.from(points.begin - range.begin, pull_count(view_), bin_count(view_));
                 if (direct_)
                     evaluate_direct(points, part, tile);
+                else if (by_rows)
+                    evaluate_row(whole.begin, points, part, combinations, tile);
                 else
                     evaluate_factored(points, part, combinations, tile);
             }
         }
+    }
+
+    /// Tiles of rows have their place in the grid, whatever the chunks: points begin where others of their tile lead.
+    std::int64_t row_tile(std::int64_t index) const
+    {
+        std::int64_t const n = rows_.length();
+        return index / n * ((n + tile_size - 1) / tile_size) + index % n / tile_size;
+    }
+
+    IndexRange row_tile_range(std::int64_t tile) const
+    {
+        std::int64_t const n = rows_.length();
+        std::int64_t const tiles_per_row = (n + tile_size - 1) / tile_size;
+        std::int64_t const row = tile / tiles_per_row;
+        std::int64_t const begin = tile % tiles_per_row * tile_size;
+        return {row * n + begin, row * n + std::min(begin + tile_size, n)};
     }
 
     LaneOutputs lane_outputs(PointOutputs const& outputs, std::ptrdiff_t first) const
@@ -204,29 +244,101 @@ private:
         kernels_.from_rates(batch);
     }
 
+    /// \param tile_begin  where the points' tile begins: its first points come first, wanted or not
+    void evaluate_row(std::int64_t tile_begin, IndexRange points, PointOutputs const& outputs,
+                      std::vector<std::int64_t> const& combinations, Tile& tile) const
+    {
+        std::int64_t node[max_axes];
+        view_.grid.nodes(points.begin, node);
+        double const* const block = bank_.data() + bank_slot(node, combinations) * view_.layout.size();
+        if (!rows_.prepare(node, block, tile.row))
+        {
+            evaluate_factored(points, outputs, combinations, tile);
+            return;
+        }
+        // Without Poisson bins a point stands for itself.
+        std::int64_t const begin = view_.fit.has_poisson ? tile_begin : points.begin;
+        auto const before = static_cast<std::size_t>(points.begin - begin);
+        auto const n = static_cast<std::size_t>(points.size());
+        RowBatch batch;
+        batch.fit = &view_.fit;
+        batch.row = &tile.row.view;
+        batch.n_points = static_cast<int>(before + n);
+        batch.strengths = rows_.strengths() + begin % rows_.length();
+        batch.workspace = tile.workspace();
+        batch.outputs = lane_outputs(outputs, 0);
+        if (before > 0)
+        {
+            auto const pulls = static_cast<std::size_t>(pull_count(view_));
+            tile.chi2.resize(before + n);
+            tile.status.resize(before + n);
+            tile.pulls.resize((before + n) * pulls);
+            batch.outputs = {tile.chi2.data(), tile.status.data(), outputs.pulls == nullptr ? nullptr : tile.pulls.data()};
+            kernels_.row(batch);
+            std::copy_n(tile.chi2.data() + before, n, outputs.chi2);
+            std::copy_n(tile.status.data() + before, n, outputs.status);
+            if (outputs.pulls != nullptr)
+                std::copy_n(tile.pulls.data() + before * pulls, n * pulls, outputs.pulls);
+        }
+        else
+            kernels_.row(batch);
+
+        if (std::none_of(outputs.status, outputs.status + n, [](std::uint8_t status) { return status >= wants_general_route; })
+            && outputs.rates == nullptr)
+            return;
+        gather(points, combinations, tile);
+        for (std::size_t i = 0; i < n; ++i)
+            if (outputs.status[i] == wants_general_route)
+            {
+                FactoredBatch single = factored_batch(tile, 1);
+                single.monomials += i;
+                single.blocks += i;
+                single.outputs = lane_outputs(outputs, static_cast<std::ptrdiff_t>(i));
+                kernels_.factored(single);
+            }
+        finish(points, outputs, tile);
+    }
+
     void evaluate_factored(IndexRange points, PointOutputs const& outputs, std::vector<std::int64_t> const& combinations,
                            Tile& tile) const
     {
-        auto const n = static_cast<std::size_t>(points.size());
+        gather(points, combinations, tile);
+        FactoredBatch batch = factored_batch(tile, static_cast<int>(points.size()));
+        batch.outputs = lane_outputs(outputs, 0);
+        kernels_.factored(batch);
+        finish(points, outputs, tile);
+    }
+
+    /// Monomials and templates of all points.
+    void gather(IndexRange points, std::vector<std::int64_t> const& combinations, Tile& tile) const
+    {
         std::int64_t node[max_axes];
         view_.grid.nodes(points.begin, node);
-        for (std::size_t i = 0; i < n; ++i, view_.grid.advance(node))
+        for (std::size_t i = 0; i < static_cast<std::size_t>(points.size()); ++i, view_.grid.advance(node))
         {
             tile.blocks[i] = bank_.data() + bank_slot(node, combinations) * view_.layout.size();
             for (int m = 0; m < view_.layout.n_monomials; ++m)
                 tile.monomials[static_cast<std::size_t>(m) * tile_size + i] = point_monomial(view_, m, node);
         }
+    }
+
+    FactoredBatch factored_batch(Tile const& tile, int n) const
+    {
         FactoredBatch batch;
         batch.fit = &view_.fit;
         batch.layout = &view_.layout;
-        batch.n_points = static_cast<int>(n);
+        batch.n_points = n;
         batch.stride = static_cast<int>(tile_size);
         batch.monomials = tile.monomials.data();
         batch.blocks = tile.blocks.data();
         batch.workspace = tile.workspace();
-        batch.outputs = lane_outputs(outputs, 0);
-        kernels_.factored(batch);
+        return batch;
+    }
 
+    /// What is left to do for gathered points that the factored route has visited: those that cancel, and rates.
+    void finish(IndexRange points, PointOutputs const& outputs, Tile& tile) const
+    {
+        auto const n = static_cast<std::size_t>(points.size());
         std::vector<std::size_t> const repeated = repeat_cancelling(points, outputs, tile);
         if (outputs.rates == nullptr)
             return;
@@ -316,6 +428,7 @@ private:
 
     std::shared_ptr<Problem const> problem_;
     ProblemView view_;
+    Rows rows_;
     LaneKernels const& kernels_;
     bool direct_;
     int threads_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "nuscan/scan/problem_view.hpp"
+#include "nuscan/scan/row.hpp"
 
 namespace nuscan
 {
@@ -30,6 +31,20 @@ struct FactoredBatch
     void* workspace = nullptr;             ///< workspace_bytes, aligned to workspace_alignment
     LaneOutputs outputs;
 };
+
+/// Neighbouring points of a row; with Poisson bins each eight of them begin where the eight before them lead.
+struct RowBatch
+{
+    FitView const* fit = nullptr;
+    RowView const* row = nullptr;
+    int n_points = 0;
+    double const* strengths = nullptr; ///< [n_points] z
+    void* workspace = nullptr;         ///< workspace_bytes, aligned to workspace_alignment
+    /// Points without a result here get the status wants_general_route.
+    LaneOutputs outputs;
+};
+/// Status inside the backend of a point that a row leaves to the factored batch.
+inline constexpr std::uint8_t wants_general_route = 254;
 
 /// Points whose rates are known.
 struct RateBatch
@@ -66,6 +81,7 @@ struct LaneKernels
 {
     char const* name;
     void (*factored)(FactoredBatch const&);
+    void (*row)(RowBatch const&);
     void (*from_rates)(RateBatch const&);
     /// Rates by the direct route.
     void (*direct_rates)(SpectrumBatch const&);

@@ -37,17 +37,25 @@ Lanes load(double const* values, int n)
     return Lanes([=](auto lane) { return values[static_cast<int>(lane) < n ? static_cast<int>(lane) : 0]; });
 }
 
-/// Results of \p n points from number \p first of a batch on. Points of \p skip are left for the direct route.
+/// Results of \p n points from number \p first of a batch on. Points of \p skip get the status \p skipped instead.
 template<int static_pulls>
-void write(Profile<static_pulls, Lanes> const& profile, Ops::Mask skip, int n_pulls, int first, int n, LaneOutputs const& outputs)
+void write(Profile<static_pulls, Lanes> const& profile, Ops::Mask skip, std::uint8_t skipped, int n_pulls, int first, int n,
+           LaneOutputs const& outputs)
 {
+    if (n == n_lanes && outputs.pulls == nullptr && Ops::all(profile.finite && profile.converged && !skip))
+    {
+        profile.chi2.copy_to(outputs.chi2 + first, std::experimental::element_aligned);
+        for (int l = 0; l < n_lanes; ++l)
+            outputs.status[first + l] = static_cast<std::uint8_t>(PointStatus::ok);
+        return;
+    }
     for (int l = 0; l < n; ++l)
     {
         auto const lane = static_cast<std::size_t>(l);
         int const point = first + l;
         bool const ok = profile.finite[lane] && profile.converged[lane];
         auto const status = ok ? PointStatus::ok : profile.finite[lane] ? PointStatus::not_converged : PointStatus::not_finite;
-        outputs.status[point] = skip[lane] ? wants_direct_route : static_cast<std::uint8_t>(status);
+        outputs.status[point] = skip[lane] ? skipped : static_cast<std::uint8_t>(status);
         outputs.chi2[point] = ok ? profile.chi2[lane] : NAN;
         if (outputs.pulls == nullptr)
             continue;
@@ -92,7 +100,7 @@ void factored_register(FactoredBatch const& batch, Block const& block, int first
         }
         accurate = accurate || good;
     }
-    write(result, !accurate, fit.n_pulls, first, n, batch.outputs);
+    write(result, !accurate, wants_direct_route, fit.n_pulls, first, n, batch.outputs);
 }
 
 template<int static_monomials, int static_pulls>
@@ -119,6 +127,91 @@ void factored_batch(FactoredBatch const& batch)
     }
 }
 
+/// Points of a row that are worked off together. The same for every instruction set, so that each point has the same history.
+constexpr int block_size = 8;
+/// Points before a block whose minima are continued into it.
+constexpr int history_size = 4;
+
+/// Weight of the point that lies \p j before the first point of a block in the value extrapolated to point \p i of the block: the
+/// polynomial of degree 3 through the last four.
+constexpr double extrapolation_weight(int i, int j)
+{
+    double weight = 1.0;
+    for (int k = 1; k <= history_size; ++k)
+        if (k != j)
+            weight *= static_cast<double>(i + k) / (k - j);
+    return weight;
+}
+
+struct ExtrapolationWeights
+{
+    double of[history_size][block_size];
+    constexpr ExtrapolationWeights() : of{}
+    {
+        for (int j = 0; j < history_size; ++j)
+            for (int i = 0; i < block_size; ++i)
+                of[j][i] = extrapolation_weight(i, history_size - j);
+    }
+};
+constexpr ExtrapolationWeights extrapolation_weights;
+
+Lanes load_all(double const* values)
+{
+    return Lanes(values, std::experimental::element_aligned);
+}
+
+template<int static_pulls>
+void row_batch(RowBatch const& batch)
+{
+    FitView const& fit = *batch.fit;
+    RowView const& row = *batch.row;
+    SharedBlock const block{row.block};
+    auto* const quotients = static_cast<Lanes*>(batch.workspace);
+    constexpr std::size_t capacity = pull_capacity<static_pulls> + 1;
+    double minima[capacity][block_size];
+    bool known = false; // minima are those of the block before
+    for (int first = 0; first < batch.n_points; first += block_size)
+    {
+        double next[capacity][block_size];
+        bool complete = first + block_size <= batch.n_points;
+        for (int part = 0; part < block_size && first + part < batch.n_points; part += n_lanes)
+        {
+            int const begin = first + part;
+            int const n = batch.n_points - begin < n_lanes ? batch.n_points - begin : n_lanes;
+            Lanes const strength = n == n_lanes ? load_all(batch.strengths + begin) : load(batch.strengths + begin, n);
+            Lanes const monomials[3] = {1.0, strength, strength * strength};
+            RowPoints<static_pulls, Lanes, SharedBlock> points(fit, row, block, monomials);
+            if (!fit.has_poisson)
+            {
+                Ops::Mask accurate(false);
+                auto const result = points.closed_form(accurate);
+                write(result, !accurate, wants_general_route, fit.n_pulls, begin, n, batch.outputs);
+                continue;
+            }
+            Lanes unknowns[capacity];
+            if (known)
+                for (int a = 0; a <= fit.n_pulls; ++a)
+                {
+                    Lanes value = 0.0;
+                    for (int j = 0; j < history_size; ++j)
+                        value = Ops::multiply_add(load_all(extrapolation_weights.of[j] + part),
+                                                  Lanes(minima[a][block_size - history_size + j]), value);
+                    unknowns[a] = value;
+                }
+            Ops::Mask left(false);
+            auto const result = points.minimise(known, unknowns, quotients, left);
+            write(result, left, wants_general_route, fit.n_pulls, begin, n, batch.outputs);
+            complete = complete && !Ops::any(left);
+            for (int a = 0; a <= fit.n_pulls; ++a)
+                unknowns[a].copy_to(next[a] + part, std::experimental::element_aligned);
+        }
+        known = complete && fit.has_poisson;
+        for (int a = 0; known && a <= fit.n_pulls; ++a)
+            for (int i = 0; i < block_size; ++i)
+                minima[a][i] = next[a][i];
+    }
+}
+
 template<int static_pulls>
 void rate_batch(RateBatch const& batch)
 {
@@ -142,8 +235,8 @@ void rate_batch(RateBatch const& batch)
         RatesInMemory<Lanes> const source{rates};
         SignalSums<static_pulls, Lanes> sums;
         add_up_signal(fit, source, sums);
-        write(profile(fit, fit.counted, source, sums, inverse_unit, Ops::is_finite(total)), Ops::Mask(false), fit.n_pulls, first, n,
-              batch.outputs);
+        write(profile(fit, fit.counted, source, sums, inverse_unit, Ops::is_finite(total)), Ops::Mask(false), wants_direct_route,
+              fit.n_pulls, first, n, batch.outputs);
     }
 }
 
@@ -159,6 +252,19 @@ void evaluate_factored(FactoredBatch const& batch)
         return one_coupling ? factored_batch<3, 2>(batch) : factored_batch<-1, 2>(batch);
     default:
         return factored_batch<-1, -1>(batch);
+    }
+}
+
+void evaluate_row(RowBatch const& batch)
+{
+    switch (batch.fit->n_pulls)
+    {
+    case 0:
+        return row_batch<0>(batch);
+    case 2:
+        return row_batch<2>(batch);
+    default:
+        return row_batch<-1>(batch);
     }
 }
 

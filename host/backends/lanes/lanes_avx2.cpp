@@ -4,6 +4,6 @@ namespace nuscan
 {
 
 LaneKernels const lane_kernels_avx2{
-    "avx2", evaluate_factored, evaluate_rates, evaluate_direct_rates, evaluate_templates, logarithms, true};
+    "avx2", evaluate_factored, evaluate_row, evaluate_rates, evaluate_direct_rates, evaluate_templates, logarithms, true};
 
 } // namespace nuscan

@@ -3,7 +3,7 @@
 namespace nuscan
 {
 
-LaneKernels const lane_kernels_avx512{
-    "avx512", evaluate_factored, evaluate_rates, evaluate_direct_rates, evaluate_templates, logarithms, true};
+LaneKernels const lane_kernels_avx512{"avx512",           evaluate_factored, evaluate_row, evaluate_rates, evaluate_direct_rates,
+                                      evaluate_templates, logarithms,        true};
 
 } // namespace nuscan

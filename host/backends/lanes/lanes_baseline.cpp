@@ -3,7 +3,7 @@
 namespace nuscan
 {
 
-LaneKernels const lane_kernels_baseline{"baseline",         evaluate_factored, evaluate_rates, evaluate_direct_rates,
+LaneKernels const lane_kernels_baseline{"baseline",         evaluate_factored, evaluate_row, evaluate_rates, evaluate_direct_rates,
                                         evaluate_templates, logarithms,        false};
 
 } // namespace nuscan

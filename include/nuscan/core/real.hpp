@@ -24,6 +24,8 @@ struct RealOps<double>
     NUSCAN_HD static bool any(bool mask) { return mask; }
     /// a b + c, rounded once where the hardware does that at no cost.
     NUSCAN_HD static constexpr double multiply_add(double a, double b, double c) { return a * b + c; }
+    /// The smaller one; \p b if \p a is NaN.
+    NUSCAN_HD static double min(double a, double b) { return a < b ? a : b; }
     NUSCAN_HD static double abs(double x) { return std::fabs(x); }
     NUSCAN_HD static double sqrt(double x) { return std::sqrt(x); }
     NUSCAN_HD static double log(double x) { return std::log(x); }

@@ -343,7 +343,7 @@ public:
         return profile(fit_, counted_, rates, sums_, inverse_unit_, finite_);
     }
 
-private:
+protected:
     NUSCAN_HD_INLINE int n_monomials() const { return static_monomials < 0 ? layout_.n_monomials : static_monomials; }
     NUSCAN_HD_INLINE int n_pulls() const { return static_pulls < 0 ? fit_.n_pulls : static_pulls; }
 

@@ -247,7 +247,7 @@ public:
     NUSCAN_HD_INLINE Real signal_scale() const { return x_[n()] * inverse_unit_; }
     NUSCAN_HD_INLINE int n_pulls() const { return n(); }
 
-private:
+protected:
     /// Number of pulls, and place of the signal among the unknowns.
     NUSCAN_HD_INLINE int n() const { return n_static < 0 ? fit_.n_pulls : n_static; }
 

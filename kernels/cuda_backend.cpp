@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -100,15 +101,26 @@ public:
         check(cudaSetDevice(ordinal_), "choosing the device");
         if (range.size() == 0)
             return;
-        try
-        {
-            run(range, outputs);
-        }
-        catch (...)
-        {
-            abandon();
-            throw;
-        }
+        for (;;)
+            try
+            {
+                return run(range, outputs);
+            }
+            catch (OutOfMemory const& problem)
+            {
+                // Not for the chunk itself but beside it: templates, points done again, local memory when a kernel starts.
+                abandon();
+                if (!make_room())
+                    throw RunError(
+                        fmt::format("{}; not even a chunk of {} points leaves enough room: stop other programs on device "
+                                    "{}, store fewer outputs or use --device cpu",
+                                    problem.what(), chunk_, ordinal_));
+            }
+            catch (...)
+            {
+                abandon();
+                throw;
+            }
     }
 
 private:
@@ -147,19 +159,32 @@ private:
         cudaGetLastError();
     }
 
+    /// Gives memory back, such that the next try takes less. \returns false if there is nothing left to save
+    bool make_room()
+    {
+        bool const smaller_chunks = chunk_ > sizes_.smallest_chunk;
+        bool const smaller_bank = bank_capacity_ > 1;
+        if (!smaller_chunks && !smaller_bank)
+            return false;
+        chunk_limit_ = std::max(sizes_.smallest_chunk, chunk_ / 2);
+        if (smaller_bank)
+            bank_limit_ = bank_capacity_ / 2;
+        lanes_[0].reset();
+        lanes_[1].reset();
+        bank_ = {};
+        bank_capacity_ = 0;
+        return true;
+    }
+
     /// Memory for chunks of up to \p points points with the outputs wanted.
     void prepare(std::int64_t points, PointOutputs const& outputs)
     {
-        // Several chunks, so that one is copied and handed over while the next is computed, but none too small for the device.
-        constexpr std::int64_t chunks = 4;
-        std::int64_t const largest = direct_ ? sizes_.direct_chunk : sizes_.factored_chunk;
-        std::int64_t const busy = direct_ ? sizes_.busy_direct : sizes_.busy_factored;
-        std::int64_t wanted = std::min({points, largest, std::max(busy, (points + chunks - 1) / chunks)});
+        std::int64_t wanted = std::min(sizes_.chunk(direct_, points), chunk_limit_);
         bool const same = lanes_[0] && lanes_[1] && (outputs.pulls != nullptr) == (lanes_[0]->pulls.size() > 0)
                           && (outputs.rates != nullptr) == (lanes_[0]->rates.size() > 0);
-        if (same && (capacity_ >= wanted || memory_is_short_))
+        if (same && capacity_ >= wanted)
         {
-            chunk_ = std::min(wanted, capacity_);
+            chunk_ = wanted;
             return;
         }
         for (;;)
@@ -184,13 +209,12 @@ private:
                     bank_capacity_ = bank_begin_ = bank_end_ = 0;
                     continue;
                 }
-                memory_is_short_ = true;
                 if (wanted <= sizes_.smallest_chunk)
                     throw RunError(
                         fmt::format("{}; a chunk of {} points does not fit: stop other programs on device {}, store fewer "
                                     "outputs or use --device cpu",
                                     problem.what(), wanted, ordinal_));
-                wanted = std::max(sizes_.smallest_chunk, wanted / 2);
+                wanted = chunk_limit_ = std::max(sizes_.smallest_chunk, wanted / 2);
             }
         }
     }
@@ -233,7 +257,7 @@ private:
         double const usable = free > local ? static_cast<double>(free - local) : 0.0;
         std::int64_t const room = sizes_.bank > 0 ? sizes_.bank
                                                   : static_cast<std::int64_t>(bank_share * usable / static_cast<double>(bytes));
-        std::int64_t capacity = std::clamp<std::int64_t>(room, 1, view().n_mass_combinations);
+        std::int64_t capacity = std::clamp<std::int64_t>(std::min(room, bank_limit_), 1, view().n_mass_combinations);
         for (;;)
             try
             {
@@ -241,12 +265,10 @@ private:
                 bank_capacity_ = capacity;
                 return;
             }
-            catch (OutOfMemory const& problem)
+            catch (OutOfMemory const&)
             {
                 if (capacity == 1)
-                    throw RunError(fmt::format("{}; the templates of one mass do not fit: stop other programs on device {} or use "
-                                               "--device cpu",
-                                               problem.what(), ordinal_));
+                    throw;
                 capacity = (capacity + 1) / 2;
             }
     }
@@ -337,12 +359,10 @@ private:
             {
                 return DeviceArray<double>(batch * slots);
             }
-            catch (OutOfMemory const& problem)
+            catch (OutOfMemory const&)
             {
                 if (batch == 1)
-                    throw RunError(fmt::format("{}; the rates of one point do not fit: stop other programs on device {} or use "
-                                               "--device cpu",
-                                               problem.what(), ordinal_));
+                    throw;
                 batch = (batch + 1) / 2;
             }
     }
@@ -354,7 +374,9 @@ private:
     std::optional<Lane> lanes_[2];
     std::int64_t capacity_ = 0; ///< points that a lane can hold
     std::int64_t chunk_ = 0;    ///< points that it is given
-    bool memory_is_short_ = false;
+    /// What chunks and templates may be at most since memory was found too short for more.
+    std::int64_t chunk_limit_ = std::numeric_limits<std::int64_t>::max();
+    std::int64_t bank_limit_ = std::numeric_limits<std::int64_t>::max();
 
     /// Templates of the mass combinations [bank_begin_, bank_end_).
     DeviceArray<double> bank_;

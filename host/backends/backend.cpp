@@ -105,6 +105,7 @@ Device choose_device(std::string const& text, int threads)
         else
         {
             device.kind = DeviceKind::cuda;
+            device.count = static_cast<int>(devices.size());
             device.description = describe(devices);
             device.reason = "a CUDA device is there";
         }
@@ -120,6 +121,7 @@ Device choose_device(std::string const& text, int threads)
             auto const devices = cuda_devices(reason);
             if (devices.empty())
                 throw NotCompiled(fmt::format("--device {}: {}; use --device cpu", text, reason));
+            device.count = static_cast<int>(devices.size());
             device.description = describe(devices);
             return device;
         }

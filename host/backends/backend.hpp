@@ -2,6 +2,7 @@
 /// Choice of a backend by name.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,7 @@ struct Device
 {
     DeviceKind kind = DeviceKind::cpu;
     int ordinal = -1;        ///< of a CUDA device, -1 for all
+    int count = 1;           ///< devices that take part
     std::string description; ///< "cpu (2 threads)"
     std::string reason;      ///< why `auto` chose it, empty otherwise
 };
@@ -77,6 +79,15 @@ struct CudaSizes
     std::int64_t smallest_chunk = std::int64_t{1} << 10;
     /// Mass combinations whose templates are kept; 0 for what half of the free memory holds.
     std::int64_t bank = 0;
+
+    /// Points of a device's chunk out of \p points, where memory suffices: several chunks, so that one is copied and handed over
+    /// while the next is computed, but none too small for the device.
+    std::int64_t chunk(bool direct, std::int64_t points) const
+    {
+        constexpr std::int64_t chunks = 4;
+        return std::min({points, direct ? direct_chunk : factored_chunk,
+                         std::max(direct ? busy_direct : busy_factored, (points + chunks - 1) / chunks)});
+    }
 };
 
 /// The CUDA backend. \param ordinal  of the device, -1 for all that can be used. Throws NotCompiled in a binary without it.

@@ -339,7 +339,11 @@ void add_plan(CLI::App& app, Program& program)
         fmt::print("points        {} in {}\nmemory        {}\ndisk          {} (and {} while it runs)\n"
                    "time          about {} on {}\n",
                    plan.points, counted(plan.chunks, "chunk"), size_text(plan.memory_bytes), size_text(plan.file_bytes),
-                   size_text(plan.journal_bytes), duration_text(plan.seconds), scan.device.description);
+                   size_text(plan.journal_bytes), duration_text(plan.seconds),
+                   scan.device.kind == DeviceKind::cuda
+                       ? fmt::format("{} without {}, whose speed is not known",
+                                     counted(resolve_threads(scan.threads), "CPU thread"), scan.device.description)
+                       : scan.device.description);
     });
 }
 

@@ -32,6 +32,8 @@ constexpr std::int64_t reference_chunk = 1 << 6;
 /// A device works a call off in four parts at least, so that copies overlap with kernels: four of its own chunks (`CudaSizes`).
 constexpr std::int64_t cuda_factored_chunk = 4 * CudaSizes{}.factored_chunk;
 constexpr std::int64_t cuda_direct_chunk = 4 * CudaSizes{}.direct_chunk;
+/// Unless its outputs are large: hundreds of rates per point would take gigabytes of the host, and as much again of pinned memory.
+constexpr std::uint64_t cuda_chunk_bytes = std::uint64_t{256} << 20;
 
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
 constexpr double factored_poisson_cost = 4e-7;
@@ -41,7 +43,8 @@ constexpr double reference_cost = 2e-2;
 /// Folding the templates of one mass combination, per experiment [s].
 constexpr double template_cost = 1.5e-4;
 
-std::int64_t default_chunk(Device const& device, Route route)
+/// \param point_bytes  outputs of a point
+std::int64_t default_chunk(Device const& device, Route route, std::uint64_t point_bytes)
 {
     bool const direct = route == Route::direct;
     switch (device.kind)
@@ -49,7 +52,8 @@ std::int64_t default_chunk(Device const& device, Route route)
     case DeviceKind::reference:
         return reference_chunk;
     case DeviceKind::cuda:
-        return direct ? cuda_direct_chunk : cuda_factored_chunk;
+        return std::min(direct ? cuda_direct_chunk : cuda_factored_chunk,
+                        static_cast<std::int64_t>(cuda_chunk_bytes / point_bytes));
     default:
         return direct ? direct_chunk : factored_chunk;
     }
@@ -259,11 +263,13 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     }
     bool const direct = options.route == Route::direct;
     bool const reference = options.device.kind == DeviceKind::reference;
-    plan.chunk = std::min(options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route), plan.points);
-    plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
-
     std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
     std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
+    plan.chunk = std::min(options.chunk > 0 ? options.chunk
+                                            : default_chunk(options.device, options.route, Journal::bytes(1, pulls, rates)),
+                          plan.points);
+    plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
+
     plan.journal_bytes = Journal::bytes(plan.points, pulls, rates);
     // The surface holds the same numbers; axes, provenance and chunk index come on top.
     plan.file_bytes = plan.journal_bytes + plan.journal_bytes / 200 + (std::uint64_t{1} << 20);
@@ -295,6 +301,13 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     plan.memory_bytes = (std::uint64_t{40} << 20) + 2 * sizeof(double) * nodes + Journal::bytes(plan.chunk, pulls, rates)
                         + 2 * Journal::bytes(static_cast<std::int64_t>(std::max<std::uint64_t>(row, 1 << 17)), pulls, rates)
                         + std::min(template_bytes * static_cast<std::uint64_t>(plan.mass_combinations), std::uint64_t{512} << 20);
+    if (options.device.kind == DeviceKind::cuda)
+    {
+        // Two pinned buffers per device, each for one chunk of the device's part.
+        std::int64_t const part = (plan.chunk + options.device.count - 1) / options.device.count;
+        plan.memory_bytes += 2 * static_cast<std::uint64_t>(options.device.count)
+                             * Journal::bytes(CudaSizes{}.chunk(direct, part), pulls, rates);
+    }
     return plan;
 }
 

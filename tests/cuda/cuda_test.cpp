@@ -118,7 +118,7 @@ TEST_F(CudaBackendTest, AfterAFailureTheNextCallWritesWhatItIsAskedFor)
     all.chi2 = all_chi2.data();
     all.status = all_status.data();
     backend->evaluate({0, problem->size()}, all);
-    emulator::fail_call("cudaMemcpyAsync", 2, 2); // cudaErrorMemoryAllocation
+    emulator::fail_call("cudaMemcpyAsync", 999, 2); // cudaErrorUnknown
     EXPECT_THROW(backend->evaluate({0, problem->size()}, all), RunError);
     backend->evaluate({200, 210}, outputs);
     for (std::size_t i = 0; i < chi2.size(); ++i)
@@ -127,6 +127,51 @@ TEST_F(CudaBackendTest, AfterAFailureTheNextCallWritesWhatItIsAskedFor)
         EXPECT_EQ(chi2[i], asked_for ? whole.chi2[200 + i - first] : -1.0) << i;
         EXPECT_EQ(status[i] == 77, !asked_for) << i;
     }
+}
+
+/// Memory may be gone at any allocation, and when a kernel starts: the runtime takes local memory then. A smaller chunk leaves room.
+TEST_F(CudaBackendTest, MemoryThatIsShortOnceCostsNoResult)
+{
+    RandomProblems problems(107);
+    // One mass: its templates cannot be less.
+    auto const problem = std::make_shared<Problem const>(
+        prepared({"lz_ws2022"}), std::vector<Axis>{make_axis("r2_e", -1e-31, 1e-31, 300)}, FixedParameters{});
+    auto const cancelling = problems.cancelling(prepared({"lz_ws2022"}), 40);
+    CudaSizes sizes;
+    sizes.smallest_chunk = 8;
+    auto const expect_none_lost = [&](std::shared_ptr<Problem const> const& wanted, Route route) {
+        emulator::restart(); // or a failure that was not reached would meet this
+        auto const plenty = on_cuda(wanted, route);
+        // Both buffers take five arrays each; templates and points done again take the next.
+        for (auto const& [call, most] :
+             {std::pair{"cudaMalloc", 13}, std::pair{"cudaMallocHost", 8}, std::pair{"cudaLaunchKernel", 4}})
+            for (int n = 1; n <= most; ++n)
+            {
+                SCOPED_TRACE(fmt::format("{} number {}", call, n));
+                emulator::restart();
+                auto const backend = make_cuda_backend(wanted, route, -1, sizes);
+                emulator::fail_call(call, 2, n); // cudaErrorMemoryAllocation
+                expect_same(plenty, evaluate(*backend, *wanted, {0, wanted->size()}));
+            }
+    };
+    expect_none_lost(problem, Route::factored);
+    expect_none_lost(cancelling, Route::factored);
+    expect_none_lost(cancelling, Route::direct);
+    emulator::restart();
+    auto const backend = make_cuda_backend(problem, Route::factored, -1);
+    for (int n = 0; n < 100; ++n)
+        emulator::fail_call("cudaLaunchKernel", 2);
+    try
+    {
+        evaluate(*backend, *problem, {0, problem->size()});
+        ADD_FAILURE() << "computed without a kernel";
+    }
+    catch (RunError const& refused)
+    {
+        EXPECT_NE(std::string(refused.what()).find("300 points leaves"), std::string::npos) << refused.what();
+        EXPECT_NE(std::string(refused.what()).find("--device cpu"), std::string::npos) << refused.what();
+    }
+    emulator::restart();
 }
 
 TEST_F(CudaBackendTest, RepeatedPointsFitIntoWhatMemoryThereIs)
@@ -211,7 +256,7 @@ TEST_F(CudaBackendTest, AnyNumberOfDevicesGivesTheSameBits)
 
 TEST_F(CudaBackendTest, LittleMemoryMeansSmallerChunks)
 {
-    // Rates of every point take most memory. 1 MiB holds the problem, one mass's templates and chunks of some 1000 points.
+    // Rates of every point take most memory. 2 MiB hold the problem, templates and chunks of some 1000 points.
     auto const problem = std::make_shared<Problem const>(
         prepared({"lz_ws2022"}),
         std::vector<Axis>{make_axis("m_V", 1e-3, 10.0, 2, AxisScale::log), make_axis("g_V", 1e-8, 1e-6, 2500, AxisScale::log)},
@@ -246,7 +291,7 @@ TEST_F(CudaBackendTest, TooLittleMemorySaysWhatItNeeded)
 
 TEST_F(CudaBackendTest, ManyMassesAreWorkedOffInParts)
 {
-    // Templates of 3000 masses take 8 MB; half of the free memory is less.
+    // Templates of 1200 masses take more than half of the free memory.
     auto const problem = std::make_shared<Problem const>(
         prepared({"xenonnt_sr0"}),
         std::vector<Axis>{make_axis("g_V", 1e-8, 1e-6, 2, AxisScale::log), make_axis("m_V", 1e-3, 10.0, 1200, AxisScale::log)},

@@ -81,6 +81,14 @@ TEST_F(CudaProgram, AutoTakesADeviceAndListShowsAll)
     EXPECT_EQ(test::run_nuscan({"scan", "grid.toml", "-o", "no.h5", "--device", "cuda:2"}, emulated("2")).exit_code, 2);
 }
 
+/// Nobody has measured a device yet: the time is that of the CPU and says so.
+TEST_F(CudaProgram, ThePlanSaysWhoseTimeItGives)
+{
+    auto const plan = test::run_nuscan({"plan", "grid.toml", "--device", "cuda", "--threads", "2"}, emulated());
+    EXPECT_EQ(plan.exit_code, 0) << plan;
+    EXPECT_NE(plan.out.find("on 2 CPU threads without emulated device"), std::string::npos) << plan;
+}
+
 /// A point with cancellations in a joint fit, by all of `chi2` and `spectrum`.
 TEST_F(CudaProgram, SinglePointsAreThoseOfTheCpu)
 {

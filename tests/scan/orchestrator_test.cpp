@@ -184,6 +184,25 @@ TEST(Plan, AChunkKeepsADeviceBusy)
     EXPECT_GE(chunk(Route::direct), 4 * sizes.direct_chunk);
 }
 
+/// With all rates stored, a chunk and its pinned buffers stay far from what a job is given.
+TEST(Plan, AChunkOfADeviceWithLargeOutputsIsSmallerAndItsBuffersCount)
+{
+    auto wanted = configuration({axis("m_V", 0.1, 1.0, 10000), axis("g_V", 0.0, 1e-6, 10000)});
+    wanted.output_rates = true;
+    ScanOptions options;
+    options.device.kind = DeviceKind::cuda;
+    std::uint64_t const point = 9 + (30 + 51) * sizeof(double);
+    auto const one = plan_scan(wanted, inputs(), options);
+    EXPECT_LE(static_cast<std::uint64_t>(one.chunk) * point, std::uint64_t{256} << 20);
+    EXPECT_GE(one.chunk, 4 * CudaSizes{}.busy_factored) << "four parts a call, each enough for a device";
+    EXPECT_LT(one.memory_bytes, std::uint64_t{2} << 30);
+    options.device.count = 4;
+    auto const four = plan_scan(wanted, inputs(), options);
+    std::int64_t const lane = CudaSizes{}.chunk(false, one.chunk);
+    std::int64_t const lane_of_four = CudaSizes{}.chunk(false, (one.chunk + 3) / 4);
+    EXPECT_EQ(four.memory_bytes - one.memory_bytes, static_cast<std::uint64_t>(8 * lane_of_four - 2 * lane) * point);
+}
+
 TEST(Plan, BytesAreThoseOfTheOutputs)
 {
     ScanOptions options;

@@ -325,7 +325,7 @@ TEST_F(JournalTest, InspectionTellsACutFromDamage)
 TEST_F(JournalTest, SecondWriterIsRefused)
 {
     auto const journal = open();
-    expect_input_error([&] { open(); }, {path_.string(), "another scan is writing this output"});
+    expect_input_error([&] { open(); }, {path_.string(), "another scan or merge is writing this output"});
 }
 
 TEST_F(JournalTest, RestartStartsAnew)

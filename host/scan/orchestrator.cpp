@@ -35,6 +35,11 @@ constexpr std::int64_t cuda_direct_chunk = 4 * CudaSizes{}.direct_chunk;
 /// Unless its outputs are large: hundreds of rates per point would take gigabytes of the host, and as much again of pinned memory.
 constexpr std::uint64_t cuda_chunk_bytes = std::uint64_t{256} << 20;
 
+/// Chunks of a scan for each of several workers at least, where there are points enough.
+constexpr std::int64_t chunks_per_worker = 16;
+/// Bytes of a chunk that is passed between workers: some of each worker's wait in memory for those before them.
+constexpr std::uint64_t passed_bytes = 16 << 20;
+
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
 constexpr double factored_poisson_cost = 4e-7;
 constexpr double factored_gaussian_cost = 3e-8;
@@ -132,14 +137,6 @@ auto naming_grid_file(ScanConfiguration const& configuration, Action&& action)
     }
 }
 
-ScanIdentity scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options, IndexRange range)
-{
-    char const* const backend = options.device.kind == DeviceKind::reference ? "reference"
-                                : options.device.kind == DeviceKind::cuda    ? "cuda"
-                                                                             : "cpu";
-    return {canonical, data.hashes(), backend, route_name(options.route), range};
-}
-
 /// The finished output of another scan is never replaced unasked.
 void require_same_scan(SurfaceReader const& existing, std::string const& name, ScanIdentity const& identity)
 {
@@ -226,6 +223,14 @@ JournalDescription describe_journal(std::filesystem::path const& journal, Journa
     }
 }
 
+ScanIdentity scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options, IndexRange range)
+{
+    char const* const backend = options.device.kind == DeviceKind::reference ? "reference"
+                                : options.device.kind == DeviceKind::cuda    ? "cuda"
+                                                                             : "cpu";
+    return {canonical, data.hashes(), backend, route_name(options.route), range};
+}
+
 Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data)
 {
     return naming_grid_file(configuration, [&] { return load_inputs(data, configuration.inputs, configuration.experiments); });
@@ -265,9 +270,15 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     bool const reference = options.device.kind == DeviceKind::reference;
     std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
     std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
-    plan.chunk = std::min(options.chunk > 0 ? options.chunk
-                                            : default_chunk(options.device, options.route, Journal::bytes(1, pulls, rates)),
-                          plan.points);
+    plan.chunk = options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route, Journal::bytes(1, pulls, rates));
+    if (options.workers > 1 && options.chunk == 0)
+    {
+        // Several chunks for each worker, so that a slow one holds nobody up.
+        auto const share = plan.points / (chunks_per_worker * options.workers);
+        auto const light = static_cast<std::int64_t>(passed_bytes / Journal::bytes(1, pulls, rates));
+        plan.chunk = std::clamp<std::int64_t>(std::min(share, light), 1, plan.chunk);
+    }
+    plan.chunk = std::min(plan.chunk, plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 
     plan.journal_bytes = Journal::bytes(plan.points, pulls, rates);
@@ -380,7 +391,9 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
 
     // --- compute ---------------------------------------------------------------------------------------------------------------
     SelfCheck self_check(problem, plan.range, hash);
-    auto const backend = make_backend(options.device, problem, options.route, options.threads);
+    auto const backend = options.make_backend
+                             ? options.make_backend({problem, identity, journal.next(), plan.chunk, n_pulls, n_rates})
+                             : make_backend(options.device, problem, options.route, options.threads);
     auto const compute_start = Clock::now();
     Chunk chunk;
     auto const points_done = [&] { return journal.next() - plan.range.begin; };

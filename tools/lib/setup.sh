@@ -144,11 +144,13 @@ set_up()
     fi
 }
 
-# configure: the release preset, from scratch where the build folder was made for another place.
-configure()
+# configure_preset PRESET [OPTION...]: from scratch where the build folder was made for another place.
+configure_preset()
 {
-    local cache=$nuscan_root/build/release/CMakeCache.txt home
-    local -a options=(--preset release)
+    local preset=$1 cache home
+    shift
+    local -a options=(--preset "$preset" "$@")
+    cache=$nuscan_root/build/$preset/CMakeCache.txt
     if [ -f "$cache" ]; then
         home=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' "$cache")
         [ "$home" = "$(cd "$nuscan_root" && pwd -P)" ] || [ "$home" = "$nuscan_root" ] || options+=(--fresh)
@@ -156,16 +158,28 @@ configure()
     (cd "$nuscan_root" && cmake "${options[@]}")
 }
 
-# build JOBS [TARGET...]
-build()
+# build_preset PRESET JOBS [TARGET...]
+build_preset()
 {
-    local jobs=$1 target
+    local preset=$1 jobs=$2 target
     local -a options=(--parallel "$jobs")
-    shift
+    shift 2
     for target in "$@"; do
         options+=(--target "$target")
     done
-    cmake --build "$nuscan_root/build/release" "${options[@]}"
+    cmake --build "$nuscan_root/build/$preset" "${options[@]}"
+}
+
+# configure: the release preset.
+configure()
+{
+    configure_preset release
+}
+
+# build JOBS [TARGET...]: the release preset.
+build()
+{
+    build_preset release "$@"
 }
 
 # is_count TEXT: a positive whole number.

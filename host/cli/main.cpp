@@ -78,6 +78,7 @@ int run(int argc, char** argv)
     add_validate(app, program);
     add_merge(app, program);
     add_diff(app, program);
+    add_bench(app, program);
 
     try
     {

@@ -100,6 +100,7 @@ void add_diff(CLI::App& app, Program& program);
 
 void add_profile(CLI::App& app, Program& program);
 void add_export(CLI::App& app, Program& program);
+void add_bench(CLI::App& app, Program& program);
 
 /// `limits OUT.h5`: the part of `limits` that is about finished surfaces.
 struct SurfaceLimitsCommand

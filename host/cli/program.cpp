@@ -89,6 +89,7 @@ int run_program(int argc, char** argv, ScanTeam* team, std::string const& launch
         add_validate(app, program);
         add_merge(app, program);
         add_diff(app, program);
+        add_bench(app, program);
     }
 
     try

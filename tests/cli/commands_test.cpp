@@ -17,7 +17,7 @@ namespace nuscan::test
 namespace
 {
 
-std::vector<std::string> const verbs{"list", "chi2", "spectrum", "limits", "tmm", "plan", "scan", "info", "validate"};
+std::vector<std::string> const verbs{"list", "chi2", "spectrum", "limits", "tmm", "plan", "scan", "info", "validate", "bench"};
 
 std::set<std::string> keys(Json const& object)
 {

@@ -1,0 +1,136 @@
+#include "host/bench/end_to_end.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <vector>
+
+#include "host/io/journal.hpp"
+#include "host/scan/orchestrator.hpp"
+#include "host/support/clock.hpp"
+#include "host/support/error.hpp"
+#include "host/support/process.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan::bench
+{
+
+namespace
+{
+
+double start_time(int repeats)
+{
+    double best = 0.0;
+    for (int repeat = 0; repeat < repeats; ++repeat)
+    {
+        auto const start = Clock::now();
+        auto const finished = run_process({own_program().string(), "--version"});
+        double const seconds = seconds_since(start);
+        if (finished.exit_code != 0)
+            throw RunError(fmt::format("{} --version failed: {}", own_program().string(), one_line(finished.err)));
+        best = repeat == 0 ? seconds : std::min(best, seconds);
+    }
+    return best;
+}
+
+EndToEnd scan_once(ScanConfiguration const& configuration, int threads, fs::path const& output)
+{
+    auto const start = Clock::now();
+    auto set_up_done = start;
+    auto computed = start;
+    ScanOptions options;
+    options.output = output;
+    options.device = choose_device("cpu", threads);
+    options.threads = threads;
+    options.route = Route::factored;
+    options.restart = true;
+    options.command_line = "nuscan bench";
+    options.started = [&](JournalContents const&) { set_up_done = computed = Clock::now(); };
+    options.progress = [&](ScanProgress const&) { computed = Clock::now(); };
+    DataFolder data = DataFolder::find();
+    ScanResult const result = run_scan(configuration, data, options);
+    auto const end = Clock::now();
+    if (result.outcome != ScanOutcome::finished)
+        throw RunError(fmt::format("{}: the scan failed its self-check", configuration.title));
+    auto const seconds = [](auto from, auto to) { return std::chrono::duration<double>(to - from).count(); };
+    EndToEnd times;
+    times.points = configuration.size();
+    times.set_up = seconds(start, set_up_done);
+    times.compute = seconds(set_up_done, computed);
+    times.write = seconds(computed, end);
+    times.file_bytes = fs::file_size(output);
+    times.journal_bytes = Journal::bytes(times.points, 0, 0);
+    return times;
+}
+
+} // namespace
+
+EndToEnd measure_scan(std::string const& experiment, std::vector<Axis> const& axes, int threads, int repeats,
+                      fs::path const& folder)
+{
+    ScanConfiguration configuration;
+    configuration.title = fmt::format("benchmark, {}", experiment);
+    configuration.experiments = {experiment};
+    configuration.axes = axes;
+    double const start = start_time(repeats);
+    EndToEnd best;
+    Timing totals;
+    for (int repeat = 0; repeat < repeats; ++repeat)
+    {
+        EndToEnd times = scan_once(configuration, threads, folder / "scan.h5");
+        times.start = start;
+        totals.seconds.push_back(times.total());
+        if (repeat == 0 || times.total() < best.total())
+            best = times;
+    }
+    best.noise = totals.noise();
+    return best;
+}
+
+double measure_disk(fs::path const& folder, std::int64_t bytes, int repeats)
+{
+    fs::path const file = folder / "disk";
+    auto const fail = [&file] {
+        return RunError(fmt::format("{}: cannot be written: {}", file.string(), std::generic_category().message(errno)));
+    };
+    // Not all alike: a disk that compresses is not to be measured by nothing.
+    std::vector<std::uint64_t> block(std::size_t{1} << 19);
+    std::uint64_t state = 1;
+    for (auto& word : block)
+        word = state = state * 6364136223846793005u + 1442695040888963407u;
+    double best = 0.0;
+    for (int repeat = 0; repeat < repeats; ++repeat)
+    {
+        auto const start = Clock::now();
+        int const descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (descriptor < 0)
+            throw fail();
+        bool good = true;
+        for (std::int64_t left = bytes; good && left > 0;)
+        {
+            auto const size = std::min<std::size_t>(static_cast<std::size_t>(left), block.size() * sizeof block[0]);
+            ssize_t const n = ::write(descriptor, block.data(), size);
+            if (n < 0 && errno == EINTR)
+                continue;
+            good = n >= 0;
+            left -= n;
+        }
+        good = good && ::fsync(descriptor) == 0;
+        int const reason = errno;
+        ::close(descriptor);
+        if (!good)
+        {
+            errno = reason;
+            throw fail();
+        }
+        best = std::max(best, static_cast<double>(bytes) / seconds_since(start));
+    }
+    return best;
+}
+
+} // namespace nuscan::bench

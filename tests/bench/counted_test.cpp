@@ -1,0 +1,107 @@
+// The number that counts, and the counts of the kernels against what their formulas say.
+#include <gtest/gtest.h>
+
+#include "host/bench/cases.hpp"
+#include "host/bench/counted.hpp"
+#include "host/bench/operation_count.hpp"
+#include "tests/support/real_inputs.hpp"
+
+namespace nuscan::bench
+{
+namespace
+{
+
+using Ops = RealOps<Counted>;
+
+template<class Work>
+OperationCounts count(Work&& work)
+{
+    OperationCounts const before = operation_counts;
+    work();
+    return operation_counts - before;
+}
+
+/// A formula of a numeric type, as those of the physics are.
+template<class Real>
+Real formula(Real x, Real y)
+{
+    Real const product = x * y;
+    Real const sum = RealOps<Real>::multiply_add(x, y, 2.0 * product + 1.0);
+    return RealOps<Real>::select(sum > 0.0, RealOps<Real>::log(sum) / RealOps<Real>::sqrt(y), -sum);
+}
+
+TEST(Counted, EveryOperationIsCountedInItsClass)
+{
+    Counted result;
+    auto const counts = count([&] { result = formula<Counted>(3.0, 4.0); });
+    EXPECT_EQ(counts.multiply_add, 1);
+    EXPECT_EQ(counts.multiply, 2);
+    EXPECT_EQ(counts.add, 1);
+    EXPECT_EQ(counts.divide, 1);
+    EXPECT_EQ(counts.sqrt, 1);
+    EXPECT_EQ(counts.log, 1);
+    EXPECT_EQ(counts.exp, 0);
+    EXPECT_EQ(counts.compare, 2); // the comparison and the selection
+    // Exact here: all intermediate numbers are small integers.
+    EXPECT_EQ(result.value(), formula<double>(3.0, 4.0));
+}
+
+TEST(Counted, CompoundAssignmentIsTheOperation)
+{
+    Counted x = 2.0;
+    auto const counts = count([&] {
+        x += 1.0;
+        x -= 2.0;
+        x *= 3.0;
+        x /= 4.0;
+    });
+    EXPECT_EQ(counts.add, 2);
+    EXPECT_EQ(counts.multiply, 1);
+    EXPECT_EQ(counts.divide, 1);
+    EXPECT_EQ(x.value(), 0.75);
+}
+
+std::shared_ptr<Problem const> vector_problem(char const* experiment)
+{
+    return std::make_shared<Problem const>(prepared({experiment}), vector_mediator().with_points(40000), FixedParameters{});
+}
+
+TEST(OperationCount, PoissonPointHasALogarithmPerCountedBinAndARootPerNewtonStep)
+{
+    auto const problem = vector_problem("lz_ws2022");
+    auto const counts = count_operations(*problem, Route::factored, 8, 64);
+    EXPECT_EQ(counts.points, 8 * 64);
+    EXPECT_EQ(counts.log, problem->view().fit.counted.n);
+    // A step looks at every counted bin with a quotient; the Gaussian start, the factorisations and the penalties have a few more.
+    double const bins = problem->view().fit.counted.n;
+    EXPECT_GE(counts.sqrt, 1.0);
+    EXPECT_GT(counts.divide, counts.sqrt * bins);
+    EXPECT_LT(counts.divide, counts.sqrt * (bins + 10.0) + 10.0);
+    EXPECT_EQ(counts.exp, 0.0);
+    EXPECT_EQ(counts.direct_fallback, 0.0);
+}
+
+TEST(OperationCount, GaussianPointCostsNoLoopOverBins)
+{
+    auto const problem = vector_problem("xenonnt_sr0");
+    auto const counts = count_operations(*problem, Route::factored, 8, 64);
+    EXPECT_EQ(counts.log, 0.0);
+    EXPECT_LT(counts.flops(), 5.0 * problem->view().fit.n_slots);
+}
+
+TEST(OperationCount, DirectRouteFoldsEveryNode)
+{
+    auto const problem = vector_problem("xenonnt_sr0");
+    auto const counts = count_operations(*problem, Route::direct, 2, 4);
+    auto const& response = problem->view().response[0];
+    double band = 0.0;
+    for (int j = 0; j < response.n_nodes; ++j)
+        band += response.last_bin[j] - response.first_bin[j];
+    EXPECT_EQ(counts.points, 8);
+    EXPECT_GT(counts.multiply_add, band);
+    // The mediator's propagator is a quotient at every node.
+    EXPECT_GE(counts.divide, response.n_nodes);
+}
+
+} // namespace
+} // namespace nuscan::bench

@@ -11,6 +11,7 @@
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
 #include "host/support/toml_reader.hpp"
+#include "nuscan/scan/parameter.hpp"
 
 namespace nuscan
 {

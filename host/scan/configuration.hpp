@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "host/inputs/inputs.hpp"
-#include "host/scan/problem.hpp"
+#include "host/scan/parameters.hpp"
+#include "nuscan/scan/grid.hpp"
 
 namespace nuscan
 {

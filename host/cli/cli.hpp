@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "host/inputs/inputs.hpp"
 #include "host/io/surface_file.hpp"
 #include "host/scan/configuration.hpp"
+#include "host/scan/scan_team.hpp"
 
 namespace nuscan::cli
 {
@@ -63,8 +65,26 @@ struct CommonOptions
 struct Program
 {
     std::string command_line; ///< its words quoted for a shell
+    ScanTeam* team = nullptr; ///< where several processes scan together
     int exit_code = exit_done;
 };
+
+/// Runs the command line. With \p team it knows `scan` only, which this process shares with others.
+/// \param launcher  what stands before the command line when it is given again, with a blank behind it
+/// \returns the exit code. Throws what the command throws
+int run_program(int argc, char** argv, ScanTeam* team = nullptr, std::string const& launcher = {});
+
+/// Turns what \p run throws into a message on standard error and an exit code.
+int explain_failures(std::function<int()> const& run);
+
+/// A program started without stdin, stdout or stderr would get their numbers for its files, and messages would go into them: opens
+/// what is not open. \returns false if that cannot be done
+bool open_standard_streams();
+
+/// Ctrl-C, the end of a job and the warning of a batch system (SIGINT, SIGTERM, SIGUSR1) no longer end the program: stop_requested()
+/// tells of them.
+void catch_signals();
+bool stop_requested();
 
 void add_list(CLI::App& app, Program& program);
 void add_chi2(CLI::App& app, Program& program);

@@ -24,22 +24,11 @@ namespace nuscan::cli
 namespace
 {
 
-volatile std::sig_atomic_t stop_requested = 0;
+volatile std::sig_atomic_t signalled = 0;
 
 void request_stop(int)
 {
-    stop_requested = 1;
-}
-
-/// Ctrl-C, the end of a job and the warning of a batch system all finish the running chunk and leave.
-void catch_signals()
-{
-    struct sigaction action = {};
-    action.sa_handler = request_stop;
-    for (int const signal : {SIGINT, SIGTERM, SIGUSR1})
-        sigaction(signal, &action, nullptr);
-    // A full disk or a file-size limit shows as an error of the write, not as the end of the program.
-    std::signal(SIGXFSZ, SIG_IGN);
+    signalled = 1;
 }
 
 std::string duration_text(double seconds)
@@ -243,6 +232,21 @@ void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, Sc
 
 } // namespace
 
+void catch_signals()
+{
+    struct sigaction action = {};
+    action.sa_handler = request_stop;
+    for (int const signal : {SIGINT, SIGTERM, SIGUSR1})
+        sigaction(signal, &action, nullptr);
+    // A full disk or a file-size limit shows as an error of the write, not as the end of the program.
+    std::signal(SIGXFSZ, SIG_IGN);
+}
+
+bool stop_requested()
+{
+    return signalled != 0;
+}
+
 std::string point_text(SurfaceLayout const& layout, std::int64_t index)
 {
     std::vector<std::string> values(layout.axes.size());
@@ -360,7 +364,15 @@ void add_scan(CLI::App& app, Program& program)
         "         nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5 --shard 3/64");
     command->callback([options, &program] {
         auto const configuration = options->configuration();
+        if (program.team)
+            program.team->settle(options->device, options->threads);
         ScanOptions scan = options->scan_options();
+        if (program.team && !program.team->leads())
+        {
+            DataFolder data = DataFolder::find();
+            program.exit_code = program.team->work(configuration, data, scan);
+            return;
+        }
         scan.output = scan.shard ? shard_path(options->output, *scan.shard) : std::filesystem::path(options->output);
         std::string const output = scan.output.string();
         scan.restart = options->restart;
@@ -372,7 +384,9 @@ void add_scan(CLI::App& app, Program& program)
                 printer(progress);
         };
         catch_signals();
-        scan.interrupted = [] { return stop_requested != 0; };
+        scan.interrupted = stop_requested;
+        if (program.team)
+            program.team->lead(scan);
         DataFolder data = DataFolder::find();
         scan.started = [&](JournalContents const& journal) {
             IndexRange const range = journal.head.range;

@@ -30,6 +30,11 @@ constexpr std::int64_t factored_chunk = 1 << 18;
 constexpr std::int64_t direct_chunk = 1 << 12;
 constexpr std::int64_t reference_chunk = 1 << 6;
 
+/// Chunks of a scan for each of several workers at least, where there are points enough.
+constexpr std::int64_t chunks_per_worker = 16;
+/// Bytes of a chunk that is passed between workers: some of each worker's wait in memory for those before them.
+constexpr std::uint64_t passed_bytes = 16 << 20;
+
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
 constexpr double factored_poisson_cost = 4e-7;
 constexpr double factored_gaussian_cost = 3e-8;
@@ -109,14 +114,6 @@ auto naming_grid_file(ScanConfiguration const& configuration, Action&& action)
             throw;
         throw InputError(fmt::format("{}: {}", configuration.path.string(), problem.what()));
     }
-}
-
-ScanIdentity scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options, IndexRange range)
-{
-    char const* const backend = options.device.kind == DeviceKind::reference ? "reference"
-                                : options.device.kind == DeviceKind::cuda    ? "cuda"
-                                                                             : "cpu";
-    return {canonical, data.hashes(), backend, route_name(options.route), range};
 }
 
 /// The finished output of another scan is never replaced unasked.
@@ -205,6 +202,14 @@ JournalDescription describe_journal(std::filesystem::path const& journal, Journa
     }
 }
 
+ScanIdentity scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options, IndexRange range)
+{
+    char const* const backend = options.device.kind == DeviceKind::reference ? "reference"
+                                : options.device.kind == DeviceKind::cuda    ? "cuda"
+                                                                             : "cpu";
+    return {canonical, data.hashes(), backend, route_name(options.route), range};
+}
+
 Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data)
 {
     return naming_grid_file(configuration, [&] { return load_inputs(data, configuration.inputs, configuration.experiments); });
@@ -243,11 +248,18 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     bool const direct = options.route == Route::direct;
     bool const reference = options.device.kind == DeviceKind::reference;
     plan.chunk = options.chunk > 0 ? options.chunk : reference ? reference_chunk : direct ? direct_chunk : factored_chunk;
+    std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
+    std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
+    if (options.workers > 1 && options.chunk == 0)
+    {
+        // Several chunks for each worker, so that a slow one holds nobody up.
+        auto const share = plan.points / (chunks_per_worker * options.workers);
+        auto const light = static_cast<std::int64_t>(passed_bytes / Journal::bytes(1, pulls, rates));
+        plan.chunk = std::clamp<std::int64_t>(std::min(share, light), 1, plan.chunk);
+    }
     plan.chunk = std::min(plan.chunk, plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 
-    std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
-    std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
     plan.journal_bytes = Journal::bytes(plan.points, pulls, rates);
     // The surface holds the same numbers; axes, provenance and chunk index come on top.
     plan.file_bytes = plan.journal_bytes + plan.journal_bytes / 200 + (std::uint64_t{1} << 20);
@@ -351,7 +363,9 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
 
     // --- compute ---------------------------------------------------------------------------------------------------------------
     SelfCheck self_check(problem, plan.range, hash);
-    auto const backend = make_backend(options.device, problem, options.route, options.threads);
+    auto const backend = options.make_backend
+                             ? options.make_backend({problem, identity, journal.next(), plan.chunk, n_pulls, n_rates})
+                             : make_backend(options.device, problem, options.route, options.threads);
     auto const compute_start = Clock::now();
     Chunk chunk;
     auto const points_done = [&] { return journal.next() - plan.range.begin; };

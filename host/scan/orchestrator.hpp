@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,7 @@
 #include "host/io/surface_file.hpp"
 #include "host/scan/configuration.hpp"
 #include "host/scan/identity.hpp"
+#include "host/scan/problem.hpp"
 #include "host/scan/shards.hpp"
 
 namespace nuscan
@@ -28,6 +30,17 @@ struct ScanProgress
     double remaining_s = 0.0;
 };
 
+/// What a scan is about to compute, for whoever computes it.
+struct ScanWork
+{
+    std::shared_ptr<Problem const> problem;
+    ScanIdentity identity;
+    std::int64_t first = 0;  ///< first point that no earlier run has done
+    std::int64_t chunk = 0;  ///< points that will be asked for at a time, from there on and in order
+    std::size_t n_pulls = 0; ///< stored per point
+    std::size_t n_rates = 0; ///< stored per point
+};
+
 struct ScanOptions
 {
     std::filesystem::path output;
@@ -35,6 +48,7 @@ struct ScanOptions
     Device device;
     Route route = Route::automatic;
     int threads = 0;          ///< 0: all cores
+    int workers = 1;          ///< processes that share the chunks
     std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; never changes results
     bool restart = false;     ///< discard an existing output or journal, both before anything is computed
     std::string command_line; ///< for the record, in words quoted as by shell_quote()
@@ -42,6 +56,8 @@ struct ScanOptions
     std::function<void(JournalContents const&)> started;
     std::function<void(ScanProgress const&)> progress;
     std::function<bool()> interrupted; ///< asked after every chunk
+    /// Makes what computes in place of the backend of \c device alone.
+    std::function<std::unique_ptr<Backend>(ScanWork const&)> make_backend;
 };
 
 enum class ScanOutcome
@@ -82,6 +98,9 @@ std::filesystem::path journal_path(std::filesystem::path const& output);
 
 /// What a journal says of its scan. Throws InputError naming it.
 JournalDescription describe_journal(std::filesystem::path const& journal, JournalContents const& contents);
+
+/// What tells a scan of these points apart from others, once its inputs are loaded from \p data.
+ScanIdentity scan_identity(std::string const& canonical, DataFolder const& data, ScanOptions const& options, IndexRange range);
 
 /// Loads the inputs that a configuration names. Throws InputError, which names the grid file.
 Inputs load_scan_inputs(ScanConfiguration const& configuration, DataFolder& data);

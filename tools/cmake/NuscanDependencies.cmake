@@ -53,6 +53,19 @@ else()
     list(APPEND nuscan_missing_packages libhdf5-dev)
 endif()
 
+if(NUSCAN_USE_MPI)
+    # The C interface; the library's C++ one is long gone from the standard.
+    find_package(MPI QUIET COMPONENTS C)
+    if(MPI_C_FOUND)
+        add_library(nuscan_mpi INTERFACE)
+        target_include_directories(nuscan_mpi SYSTEM INTERFACE ${MPI_C_INCLUDE_DIRS})
+        target_link_libraries(nuscan_mpi INTERFACE ${MPI_C_LIBRARIES})
+        target_compile_definitions(nuscan_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+    else()
+        list(APPEND nuscan_missing_packages libopenmpi-dev openmpi-bin)
+    endif()
+endif()
+
 if(nuscan_missing_packages)
     list(JOIN nuscan_missing_packages " " nuscan_missing_text)
     message(FATAL_ERROR "Missing libraries. On Debian or Ubuntu: apt-get install ${nuscan_missing_text}\n"

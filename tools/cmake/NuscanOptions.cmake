@@ -3,6 +3,7 @@
 option(NUSCAN_BUILD_TESTS "Build the tests" ON)
 option(NUSCAN_WERROR "Treat warnings as errors" ON)
 option(NUSCAN_USE_CUDA "Compile device code where a CUDA compiler is found" ON)
+option(NUSCAN_USE_MPI "Build nuscan-mpi, which scans with all ranks of an MPI program" OFF)
 set(NUSCAN_SANITIZE "" CACHE STRING "Sanitizers of the build: empty, 'address,undefined' or 'thread'")
 option(NUSCAN_COVERAGE "Instrument for coverage" OFF)
 option(NUSCAN_FUZZ "Build the fuzz targets with libFuzzer (Clang)" OFF)

@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# Scans by 2 and 4 MPI ranks: serial bits, kills, ranks that hang, signals, a device for each rank (preset mpi).
+: "${jobs:?}" "${section_work:?}" "${nuscan_root:?}"
+
+run_section()
+{
+    local log=$section_work/mpi.log
+    need_packages libopenmpi-dev openmpi-bin:mpirun
+    configure_preset mpi
+    build_preset mpi "$jobs" nuscan nuscan-mpi test_mpi test_scan
+    (cd "$nuscan_root" && ctest --preset mpi --label-regex '^mpi$') 2>&1 | tee "$log"
+    figure "$(grep -E 'tests passed' "$log")"
+    figure "$(mpirun --version | head -n 1)"
+    speed | tee "$log"
+    figure "$(cat "$log")"
+}
+
+# How fast two ranks with one thread each are beside one process with two threads, in points/s of the compute phase.
+speed()
+{
+    local folder=$section_work/speed nuscan
+    nuscan=$(build_folder mpi)
+    local -a how=("$nuscan_root/grids/vector_lz_ws2022.toml" --device cpu)
+    mkdir -p "$folder"
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+    "$nuscan/nuscan" scan "${how[@]}" --threads 2 -o "$folder/threads.h5" >/dev/null
+    mpirun --oversubscribe --bind-to none -n 2 "$nuscan/nuscan-mpi" scan "${how[@]}" --threads 1 -o "$folder/ranks.h5" >/dev/null
+    "$nuscan/nuscan" diff "$folder/threads.h5" "$folder/ranks.h5" --tolerance 0 >/dev/null
+    printf 'vector_lz_ws2022, points/s: %s by 2 threads, %s by 2 ranks with a thread each\n' \
+        "$("$nuscan/nuscan" info "$folder/threads.h5" --json | points_per_s)" \
+        "$("$nuscan/nuscan" info "$folder/ranks.h5" --json | points_per_s)"
+}
+
+points_per_s()
+{
+    "$NUSCAN_PYTHON" -c 'import json, sys; print("%.3g" % json.load(sys.stdin)["points_per_s"])'
+}

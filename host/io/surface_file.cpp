@@ -636,6 +636,8 @@ struct SurfaceWriter::Impl
         if (n < 0 || n > layout.range.end - next)
             throw h5::Error{
                 fmt::format("{} points after {} of the {} that it was to hold", n, next - layout.range.begin, layout.range.size())};
+        if (n == 0) // the arrays may be null
+            return;
         chi2->append(n, chi2_values, 1, 1);
         status->append(n, status_values, 1, 1);
         auto const n_pulls = static_cast<std::int64_t>(pulls.size());
@@ -816,7 +818,8 @@ struct SurfaceReader::Impl
         for (auto const& [name, targets] : virtual_datasets)
             for (h5::VirtualTarget const& target : targets)
                 if (target.dataset != name || !files.contains(target.file))
-                    throw h5::Error{fmt::format("'{}' refers to '{}' of '{}', which is no shard", name, target.dataset, target.file)};
+                    throw h5::Error{
+                        fmt::format("'{}' refers to '{}' of '{}', which is no shard", name, target.dataset, target.file)};
     }
 
     h5::Handle open(std::string const& name) const { return h5::open_dataset(grid.id(), name); }

@@ -118,26 +118,46 @@ std::size_t end_of_string(std::string_view text, std::size_t begin)
     return std::min(at, text.size());
 }
 
-/// Refuses characters outside ASCII other than in strings and comments: TOML does not allow them, and they run toml++ 3.3 into
-/// undefined behaviour (a Greek letter as a key will do).
+/// Where a line of a string ends in a backslash and the text goes on with a character outside ASCII: that character; else npos.
+std::size_t find_non_ascii_continuation(std::string_view string)
+{
+    if (!string.starts_with('"'))
+        return string.npos;
+    for (std::size_t at = string.find('\\'); at < string.size(); at = string.find('\\', at))
+    {
+        std::size_t const next = string.find_first_not_of(" \t\r\n", at + 1);
+        if (next > at + 1 && next < string.size() && static_cast<unsigned char>(string[next]) >= 0x80)
+            return next;
+        at += 2;
+    }
+    return string.npos;
+}
+
+/// Refuses characters outside ASCII where they run toml++ 3.3 into undefined behaviour: other than in strings and comments, where TOML
+/// does not allow them (a Greek letter as a key will do), and first on a continued line of a string.
 void require_ascii_syntax(std::string_view text, std::string const& path)
 {
     constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
     std::size_t at = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+    auto const refuse = [&](std::size_t place, std::string_view why) {
+        auto const before = text.substr(0, place);
+        auto const line = 1 + std::count(before.begin(), before.end(), '\n');
+        throw InputError{fmt::format("{}:{}: {}", path, line, why)};
+    };
     while (at < text.size())
     {
         char const c = text[at];
         if (static_cast<unsigned char>(c) >= 0x80)
+            refuse(at, "not valid TOML: a character outside ASCII; must be in quotes or in a comment");
+        if (c == '"' || c == '\'')
         {
-            auto const before = text.substr(0, at);
-            auto const line = 1 + std::count(before.begin(), before.end(), '\n');
-            throw InputError{
-                fmt::format("{}:{}: not valid TOML: a character outside ASCII; must be in quotes or in a comment", path, line)};
+            std::size_t const end = end_of_string(text, at);
+            if (auto const place = find_non_ascii_continuation(text.substr(at, end - at)); place != text.npos)
+                refuse(at + place, "a character outside ASCII begins a line that continues a string; must not be first there");
+            at = end;
         }
-        if (c == '#')
-            at = std::min(text.find('\n', at), text.size());
         else
-            at = c == '"' || c == '\'' ? end_of_string(text, at) : at + 1;
+            at = c == '#' ? std::min(text.find('\n', at), text.size()) : at + 1;
     }
 }
 

@@ -26,7 +26,7 @@ void write(fs::path const& path, std::string_view bytes)
 ScanConfiguration small_scan()
 {
     InputFile const grid{"[scan]\nexperiments = [\"toy\"]\n[axes]\nmu_e = { min = 0.0, max = 1e-11, n = 6 }\n"
-                          "[fixed]\nmu_mu = 0.0\n[inputs.constants]\ns_W2 = 0.23\n"};
+                         "[fixed]\nmu_mu = 0.0\n[inputs.constants]\ns_W2 = 0.23\n"};
     return read_configuration(grid.path());
 }
 

@@ -68,7 +68,8 @@ public:
 
     double number()
     {
-        constexpr std::array<double, 12> special = {0.0, -0.0, 1.0, -1.0, 0.1, 1e-300, 1e300, -1e300, 1e-7, HUGE_VAL, -HUGE_VAL, NAN};
+        constexpr std::array<double, 12> special = {0.0,   -0.0,   1.0,  -1.0,     0.1,       1e-300,
+                                                    1e300, -1e300, 1e-7, HUGE_VAL, -HUGE_VAL, NAN};
         return special[below(special.size())];
     }
 
@@ -159,7 +160,8 @@ public:
             replace_by_virtual(place);
             break;
         default:
-            H5Gclose(H5Gcreate2(file_, fmt::format("{}/{}", place, numbers_.below(3)).c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+            H5Gclose(
+                H5Gcreate2(file_, fmt::format("{}/{}", place, numbers_.below(3)).c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
             break;
         }
     }
@@ -192,13 +194,15 @@ private:
             return text_type(1 + numbers_.below(40));
         case 9:
             return text_type(std::size_t{1} << numbers_.below(32));
-        case 10: {
+        case 10:
+        {
             h5::Handle all{H5Tenum_create(H5T_NATIVE_INT8), "enum"};
             std::int8_t const value = 1;
             H5Tenum_insert(all.id(), "TRUE", &value);
             return all;
         }
-        case 11: {
+        case 11:
+        {
             h5::Handle all{H5Tcreate(H5T_COMPOUND, 16), "compound"};
             H5Tinsert(all.id(), "a", 0, H5T_NATIVE_DOUBLE);
             H5Tinsert(all.id(), "b", 8, H5T_NATIVE_INT64);
@@ -206,7 +210,8 @@ private:
         }
         case 12:
             return {H5Tvlen_create(H5T_NATIVE_DOUBLE), "variable length"};
-        case 13: {
+        case 13:
+        {
             hsize_t const dims[] = {2, 3};
             return {H5Tarray_create2(H5T_NATIVE_DOUBLE, 2, dims), "array"};
         }
@@ -251,9 +256,18 @@ private:
         std::string const& name = attribute();
         h5::Handle const kind = type();
         h5::Handle const where = space(dims());
+        // A larger one has no place in the file; HDF5 itself overruns its memory when it writes one of more than 64 bits.
+        constexpr double largest = 60000.0;
+        double length = static_cast<double>(H5Tget_size(kind.id()));
+        hsize_t extent[H5S_MAX_RANK] = {};
+        for (int i = H5Sget_simple_extent_dims(where.id(), extent, nullptr); i > 0; --i)
+            length *= static_cast<double>(extent[i - 1]);
+        if (length > largest)
+            return;
         H5Adelete_by_name(file_, place.c_str(), name.c_str(), H5P_DEFAULT);
         h5::Handle const made{
-            H5Acreate_by_name(file_, place.c_str(), name.c_str(), kind.id(), where.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), "attribute"};
+            H5Acreate_by_name(file_, place.c_str(), name.c_str(), kind.id(), where.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+            "attribute"};
         if (H5Tget_class(kind.id()) == H5T_VLEN || H5Tget_class(kind.id()) == H5T_REFERENCE || H5Tis_variable_str(kind.id()) > 0)
             return;
         constexpr std::size_t most = 4096;
@@ -284,7 +298,8 @@ private:
         case 2:
             h5::write_attribute(where.id(), name, numbers_.text());
             break;
-        default: {
+        default:
+        {
             // Names of what is there, so that lists of axes, pulls, experiments are wrong in part only.
             std::vector<std::string> values(numbers_.below(6));
             for (std::string& value : values)
@@ -337,7 +352,8 @@ private:
                 case 4:
                     H5Pset_nbit(creation.id());
                     break;
-                default: { // a filter that nobody has
+                default:
+                { // a filter that nobody has
                     unsigned const value = 1;
                     H5Pset_filter(creation.id(), 32000, H5Z_FLAG_OPTIONAL, 1, &value);
                 }
@@ -355,7 +371,8 @@ private:
             H5Pset_alloc_time(creation.id(), H5D_ALLOC_TIME_INCR);
             H5Pset_fill_time(creation.id(), H5D_FILL_TIME_NEVER);
         }
-        h5::Handle const made{H5Dcreate2(file_, place.c_str(), kind.id(), where.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), "dataset"};
+        h5::Handle const made{H5Dcreate2(file_, place.c_str(), kind.id(), where.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+                              "dataset"};
         if (what & 8)
             fill(made.id());
     }
@@ -407,7 +424,8 @@ private:
         if (kind < 6)
             H5Lcreate_soft(kind == 3 ? place.c_str() : target.c_str(), file_, place.c_str(), H5P_DEFAULT, H5P_DEFAULT);
         else
-            H5Lcreate_external(kind == 6 ? own_path_.c_str() : other.c_str(), target.c_str(), file_, place.c_str(), H5P_DEFAULT, H5P_DEFAULT);
+            H5Lcreate_external(kind == 6 ? own_path_.c_str() : other.c_str(), target.c_str(), file_, place.c_str(), H5P_DEFAULT,
+                               H5P_DEFAULT);
     }
 
     /// Virtual datasets of other files or of this one, themselves included.
@@ -421,7 +439,8 @@ private:
         h5::Handle const creation{H5Pcreate(H5P_DATASET_CREATE), "properties"};
         H5Pset_virtual(creation.id(), where.id(), from.c_str(), source.c_str(), where.id());
         H5Ldelete(file_, place.c_str(), H5P_DEFAULT);
-        h5::Handle const made{H5Dcreate2(file_, place.c_str(), kind.id(), where.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), "dataset"};
+        h5::Handle const made{H5Dcreate2(file_, place.c_str(), kind.id(), where.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+                              "dataset"};
     }
 
     hid_t file_;

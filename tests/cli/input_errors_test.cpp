@@ -105,9 +105,6 @@ std::vector<GridCase> grid_cases()
         {"ByteOrderMarkAlone", "\xEF\xBB\xBF", {"grid.toml: the grid file is empty"}},
         {"CommentsAlone", "# nothing\n", {"grid.toml: there is no [scan] section"}},
         {"SyntaxError", "[scan]\nexperiments = [\"xenonnt_sr0\"\n[axes]\n", {"grid.toml:", "not valid TOML"}},
-        {"ContinuedLine",
-         "[scan]\ntitle = \"\"\"a \\\n  \u00e4\"\"\"\n" + good_grid.substr(7),
-         {"grid.toml:3:", "continues a string"}},
         {"BinaryFile", std::string("\x89HDF\r\n\x1a\n\0\0\0", 11), {"grid.toml:1: not valid TOML"}},
         // sections and keys
         {"NoScanSection", "[axes]\nmu_e = { min = 0.0, max = 1e-11, n = 3 }\n", {"grid.toml: there is no [scan] section"}},

@@ -22,18 +22,22 @@ namespace nuscan::cli
 namespace
 {
 
-/// What follows the command: the signal goes on to the scan, and a scan that was interrupted is queued again.
+/// What follows the command: signals go on to the scan, and a scan that was interrupted is queued again, unless its user cancelled it:
+/// then Slurm sends TERM without the warning before.
 constexpr char const* run_and_requeue = R"(scan=$!
 signalled=
+warned=
+cancelled=
 pass_on() { signalled=yes; kill -USR1 "$scan" 2>/dev/null; }
-trap pass_on USR1 TERM
+trap 'warned=yes; pass_on' USR1
+trap '[ -n "$warned" ] || cancelled=yes; pass_on' TERM
 while :; do
     signalled=
     wait "$scan"
     code=$?
     [ -n "$signalled" ] || break
 done
-if [ "$code" -eq 3 ]; then
+if [ "$code" -eq 3 ] && [ -z "$cancelled" ]; then
     scontrol requeue "$SLURM_JOB_ID" && exit 0
 fi
 exit "$code"
@@ -126,7 +130,8 @@ std::string slurm_script(SlurmJob const& job)
     std::string title = job.title;
     std::replace(title.begin(), title.end(), '\n', ' ');
     text += fmt::format("# {}: {}. Two minutes before the end of its time a task is warned, finishes its chunk and is queued\n"
-                        "# again; it then continues where it was. Single shards: sbatch --array=3,17 THIS-SCRIPT\n",
+                        "# again; it then continues where it was. A task that is cancelled stays so. Single shards: sbatch "
+                        "--array=3,17 THIS-SCRIPT\n",
                         title, counted(job.shards, "shard"));
     text += fmt::format("cd {} || exit 2\n", shell_quote(job.folder));
     for (auto const& module : site.modules)

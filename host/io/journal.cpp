@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -197,7 +198,7 @@ Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Dif
             fmt::format("{}: is no file, but the journal of the scan has to go there; choose another output", path_.string()));
     if (!lock_.acquire(path_))
         throw InputError(
-            fmt::format("{}: another scan is writing this output; wait for it or choose another name", path_.string()));
+            fmt::format("{}: another scan or merge is writing this output; wait for it or choose another name", path_.string()));
     std::string const text = head_text(head);
     errno = 0;
     std::optional<JournalContents> found;
@@ -330,11 +331,22 @@ FileLock::~FileLock()
 
 bool FileLock::acquire(std::filesystem::path const& path)
 {
-    descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor_ < 0)
-        throw RunError(fmt::format("{}: cannot write the journal: {}", path.string(), std::strerror(errno)));
-    // A file system that knows no locks is no reason to refuse the work.
-    return flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    for (;;)
+    {
+        descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (descriptor_ < 0)
+            throw RunError(fmt::format("{}: cannot write the journal: {}", path.string(), std::strerror(errno)));
+        // A file system that knows no locks is no reason to refuse the work.
+        if (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            return false;
+        // Whoever held the lock until now may have deleted the file: then the next one locks another.
+        struct stat opened = {};
+        struct stat named = {};
+        if (fstat(descriptor_, &opened) != 0 || stat(path.c_str(), &named) != 0
+            || (opened.st_dev == named.st_dev && opened.st_ino == named.st_ino))
+            return true;
+        close(descriptor_);
+    }
 }
 
 void Journal::remove()

@@ -9,7 +9,9 @@
 #include <nuscan_version.hpp>
 #include <set>
 
+#include "host/io/journal.hpp"
 #include "host/scan/identity.hpp"
+#include "host/scan/orchestrator.hpp"
 #include "host/scan/shards.hpp"
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
@@ -318,15 +320,49 @@ SurfaceMeta merged_meta(std::vector<OpenShard> const& shards, MergeOptions const
     return meta;
 }
 
+/// Keeps scans and other merges away from the output. What they lock is the journal of a scan; one that holds something belongs to an
+/// interrupted scan and stays.
+class OutputLock
+{
+public:
+    explicit OutputLock(fs::path const& output) : path_(journal_path(output))
+    {
+        std::error_code error;
+        auto const type = fs::status(path_, error).type();
+        if (type != fs::file_type::not_found && type != fs::file_type::regular)
+            throw InputError(fmt::format("{}: is no file, but what locks the output; name another output", path_.string()));
+        if (!lock_.acquire(path_))
+            throw InputError(fmt::format("{}: another scan or merge is writing this output; wait for it or name another output",
+                                         output.string()));
+    }
+    ~OutputLock()
+    {
+        std::error_code error;
+        if (fs::file_size(path_, error) == 0 && !error)
+            fs::remove(path_, error);
+    }
+    OutputLock(OutputLock const&) = delete;
+    OutputLock& operator=(OutputLock const&) = delete;
+
+private:
+    fs::path path_;
+    FileLock lock_;
+};
+
+void check_output_folder(fs::path const& output)
+{
+    if (output.empty())
+        throw InputError("--output: the name of the output file is empty");
+    std::error_code error;
+    auto const folder = output.has_parent_path() ? output.parent_path() : fs::path(".");
+    if (!fs::is_directory(folder, error))
+        throw InputError(fmt::format("{}: the folder {} does not exist; create it first", output.string(), folder.string()));
+}
+
 void check_output(MergeOptions const& options)
 {
     std::string const name = options.output.string();
-    if (options.output.empty())
-        throw InputError("--output: the name of the output file is empty");
     std::error_code error;
-    auto const folder = options.output.has_parent_path() ? options.output.parent_path() : fs::path(".");
-    if (!fs::is_directory(folder, error))
-        throw InputError(fmt::format("{}: the folder {} does not exist; create it first", name, folder.string()));
     for (fs::path const& shard : options.shards)
         if (fs::equivalent(shard, options.output, error))
             throw InputError(fmt::format("{}: is a shard to merge; name another output", name));
@@ -343,6 +379,9 @@ MergeResult merge_surfaces(MergeOptions const& options)
 {
     if (options.shards.empty())
         throw InputError("merge: no shards are named");
+    check_output_folder(options.output);
+    // Before looking for an output, which another merge may just be finishing.
+    OutputLock const lock(options.output);
     check_output(options);
     std::vector<OpenShard> shards;
     for (fs::path const& path : options.shards)

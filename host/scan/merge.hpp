@@ -44,7 +44,9 @@ struct MergeResult
 /// The values are those of the shards, bit by bit. Failed points are counted and the best fit is found anew; points and times of the
 /// self-checks are added, the worst deviation counts; what each shard said of itself is kept.
 ///
-/// Throws InputError if shards are no surfaces of the same scan (another configuration, results version or data, with the item
+/// While it runs it holds the lock that a scan with the same output would hold: the file of the journal beside the output.
+///
+/// Throws InputError if another scan or merge is writing the output, if shards are no surfaces of the same scan (another configuration, results version or data, with the item
 /// named) or the output cannot be used, RunError naming the shard that is damaged or contradicts itself, and if writing fails.
 MergeResult merge_surfaces(MergeOptions const& options);
 

@@ -701,7 +701,7 @@ TEST_F(Interruption, SecondScanOfTheSameOutputIsRefused)
     {
         auto const second = run(scan_command("out.h5", more));
         EXPECT_EQ(second.exit_code, 2) << second;
-        EXPECT_EQ(second.err.find("nuscan: out.h5.journal: another scan is writing this output"), 0U) << second;
+        EXPECT_EQ(second.err.find("nuscan: out.h5.journal: another scan or merge is writing this output"), 0U) << second;
     }
     EXPECT_EQ(program.wait().exit_code, 0);
     expect_valid("out.h5");

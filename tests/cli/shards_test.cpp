@@ -350,6 +350,32 @@ TEST_F(Shards, APlanPrintsAScriptForSlurm)
     auto const again = run_nuscan({"slow.sh"}, job);
     EXPECT_EQ(again.exit_code, 0) << again;
     EXPECT_TRUE(again.said("continued at point")) << again;
+
+    // Cancelled, it is not: then TERM comes without the warning before. The stand-in for the scan counts what is passed on to it and
+    // ends when it may.
+    temp_.write("bin/slow",
+                "#!/bin/sh\ntrap 'echo signal >> signals' USR1\n: > started\nuntil [ -f go ]; do sleep 0.01; done\nexit 3\n");
+    fs::permissions(file("bin/slow"), fs::perms::owner_all);
+    temp_.write("site.toml", "nuscan = \"bin/slow\"\n");
+    temp_.write("stand-in.sh",
+                run({"plan", "grid.toml", "--slurm", "--shards", "1", "-o", "x.h5", "--site", "site.toml", "--device", "cpu"}).out);
+    for (auto const& [signals, requeued] : {std::pair{std::vector{SIGTERM}, false}, {{SIGUSR1, SIGTERM}, true}})
+    {
+        for (char const* const left : {"requeued", "signals", "started", "go"})
+            fs::remove(file(left));
+        RunningProgram waiting{{"stand-in.sh"}, job};
+        ASSERT_TRUE(waiting.wait_until([&] { return fs::exists(file("started")); }));
+        std::uintmax_t passed_on = 0;
+        for (int const signal : signals)
+        {
+            waiting.send(signal);
+            passed_on += std::string{"signal\n"}.size();
+            ASSERT_TRUE(waiting.wait_until([&] { return size_of("signals") == passed_on; }));
+        }
+        temp_.write("go", "");
+        EXPECT_EQ(waiting.wait().exit_code, requeued ? 0 : 3);
+        EXPECT_EQ(fs::exists(file("requeued")), requeued);
+    }
 }
 
 TEST_F(Shards, ScriptsRefuseWhatTheyCannotUse)

@@ -7,6 +7,7 @@
 #include "host/io/surface_file.hpp"
 #include "host/scan/self_check.hpp"
 #include "tests/support/run_program.hpp"
+#include "tests/support/scan_runs.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tolerance.hpp"
 
@@ -69,6 +70,29 @@ TEST_F(CudaProgram, DevicesAndChunksDoNotShow)
                                           emulated("3"));
     ASSERT_EQ(several.exit_code, 0) << several;
     EXPECT_EQ(chi2(folder_.path() / "one.h5"), chi2(folder_.path() / "three.h5"));
+}
+
+TEST_F(CudaProgram, ShardsMergedAreTheWholeScan)
+{
+    ASSERT_EQ(test::run_nuscan({"scan", "grid.toml", "-o", "whole.h5", "--device", "cuda"}, emulated()).exit_code, 0);
+    test::Arguments merge{"merge", "-o", "merged.h5"};
+    for (int k = 1; k <= 3; ++k)
+    {
+        // On other devices each, in other chunks.
+        auto const shard = test::run_nuscan({"scan", "grid.toml", "-o", "part.h5", "--device", "cuda", "--shard",
+                                             std::to_string(k) + "/3", "--chunk", std::to_string(60 + k)},
+                                            emulated(std::to_string(k)));
+        ASSERT_EQ(shard.exit_code, 0) << shard;
+        merge.push_back("part.shard-00" + std::to_string(k) + "-of-003.h5");
+    }
+    auto const merged = test::run_nuscan(merge, emulated());
+    ASSERT_EQ(merged.exit_code, 0) << merged;
+    SurfaceReader const whole(folder_.path() / "whole.h5");
+    SurfaceReader const surface(folder_.path() / "merged.h5");
+    EXPECT_EQ(test::SurfaceBits{surface}, test::SurfaceBits{whole}) << "chi^2, status and pulls";
+    EXPECT_EQ(surface.meta().backend, "cuda");
+    EXPECT_EQ(surface.best_fit().index, whole.best_fit().index);
+    EXPECT_EQ(surface.best_fit().pulls, whole.best_fit().pulls);
 }
 
 TEST_F(CudaProgram, AutoTakesADeviceAndListShowsAll)

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -221,8 +222,66 @@ TEST_F(Fault, TwoScansOfOneOutputNeverMix)
     ASSERT_TRUE(first.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
     auto const second = run(scan_command("out.h5", how_));
     EXPECT_EQ(second.exit_code, 2) << second;
-    EXPECT_TRUE(second.said("another scan is writing this output")) << second;
+    EXPECT_TRUE(second.said("another scan or merge is writing this output")) << second;
     EXPECT_EQ(first.wait().exit_code, 0);
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
+}
+
+TEST_F(Fault, TwoMergesIntoOneOutputNeverMix)
+{
+    scan("whole.h5", {"--route", "direct"});
+    for (int k = 1; k <= 2; ++k)
+        scan("part.h5", {"--route", "direct", "--shard", fmt::format("{}/2", k)});
+    Arguments const merge{"merge", "part.shard-001-of-002.h5", "part.shard-002-of-002.h5", "-o", "merged.h5"};
+    // A merge stopped in the middle: while it has the lock. It is short, so that more than one may have to be tried.
+    std::optional<RunningProgram> first;
+    bool held = false;
+    for (int attempt = 0; attempt < 100 && !held; ++attempt)
+    {
+        fs::remove(file("merged.h5"));
+        first.emplace(merge, options());
+        if (!first->wait_until([&] { return fs::exists(file("merged.h5.journal")); }))
+            continue;
+        first->send(SIGSTOP);
+        held = fs::exists(file("merged.h5.journal")) && !fs::exists(file("merged.h5"));
+    }
+    ASSERT_TRUE(held);
+    auto const second = run(merge);
+    EXPECT_EQ(second.exit_code, 2) << second;
+    EXPECT_TRUE(second.said("merged.h5: another scan or merge is writing this output")) << second;
+    auto const scan_there = run(scan_command("merged.h5"));
+    EXPECT_EQ(scan_there.exit_code, 2) << scan_there;
+    EXPECT_TRUE(scan_there.said("another scan or merge is writing this output")) << scan_there;
+    EXPECT_FALSE(fs::exists(file("merged.h5")));
+    // The lock ends with its holder, however that ends.
+    first->send(SIGKILL);
+    first->wait();
+    auto const third = run(merge);
+    EXPECT_EQ(third.exit_code, 0) << third;
+    EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
+    EXPECT_FALSE(fs::exists(file("merged.h5.journal")));
+    EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
+}
+
+TEST_F(Fault, AMergeDoesNotDisturbAScanOfThatName)
+{
+    for (int k = 1; k <= 2; ++k)
+        scan("part.h5", {"--route", "direct", "--shard", fmt::format("{}/2", k)});
+    scan_slowly("whole.h5");
+    RunningProgram running{scan_command("out.h5", how_), options()};
+    ASSERT_TRUE(running.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
+    running.send(SIGSTOP);
+    Arguments const merge{"merge", "part.shard-001-of-002.h5", "part.shard-002-of-002.h5", "-o", "out.h5"};
+    auto const refused = run(merge);
+    EXPECT_EQ(refused.exit_code, 2) << refused;
+    EXPECT_TRUE(refused.said("out.h5: another scan or merge is writing this output")) << refused;
+    running.send(SIGCONT);
+    running.send(SIGTERM);
+    EXPECT_EQ(running.wait().exit_code, 3);
+    // An interrupted scan is not writing; its journal stays for it.
+    auto const journal = text_of("out.h5.journal");
+    EXPECT_EQ(run(merge).exit_code, 0);
+    EXPECT_EQ(text_of("out.h5.journal"), journal);
     EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
 }
 

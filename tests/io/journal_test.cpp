@@ -1,9 +1,13 @@
 #include "host/io/journal.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -351,7 +355,36 @@ TEST_F(JournalTest, AnImpossibleRangeIsDamage)
 TEST_F(JournalTest, SecondWriterIsRefused)
 {
     auto const journal = open();
-    expect_input_error([&] { open(); }, {path_.string(), "another scan is writing this output"});
+    expect_input_error([&] { open(); }, {path_.string(), "another scan or merge is writing this output"});
+}
+
+/// Whoever holds the lock deletes the file at the end, as scans and merges do: somebody who opened it just before must not take the lock
+/// of the deleted file for that of the next one.
+TEST_F(JournalTest, ALockOfADeletedFileCountsNoMore)
+{
+    std::atomic<int> holders{0};
+    std::atomic<int> most{0};
+    std::atomic<int> locked{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&] {
+            for (int i = 0; i < 5000; ++i)
+            {
+                FileLock lock;
+                if (!lock.acquire(path_))
+                    continue;
+                ++locked;
+                int const now = ++holders;
+                most = std::max(most.load(), now);
+                std::this_thread::yield();
+                --holders;
+                fs::remove(path_);
+            }
+        });
+    for (auto& thread : threads)
+        thread.join();
+    EXPECT_GT(locked, 0);
+    EXPECT_EQ(most, 1);
 }
 
 TEST_F(JournalTest, RestartStartsAnew)

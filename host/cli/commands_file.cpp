@@ -16,6 +16,7 @@
 #include "host/scan/orchestrator.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/error.hpp"
+#include "host/support/sha256.hpp"
 #include "host/support/text.hpp"
 
 namespace nuscan::cli

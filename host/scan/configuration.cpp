@@ -11,7 +11,6 @@
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
 #include "host/support/toml_reader.hpp"
-#include "nuscan/scan/parameter.hpp"
 
 namespace nuscan
 {

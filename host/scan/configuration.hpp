@@ -10,6 +10,7 @@
 #include "host/inputs/inputs.hpp"
 #include "host/scan/parameters.hpp"
 #include "nuscan/scan/grid.hpp"
+#include "nuscan/scan/parameter.hpp"
 
 namespace nuscan
 {

@@ -9,7 +9,9 @@
 
 #include "host/backends/reference.hpp"
 #include "host/cli/cli.hpp"
+#include "host/cli/surface_json.hpp"
 #include "host/io/derived_results.hpp"
+#include "host/io/surface_check.hpp"
 #include "host/io/surface_file.hpp"
 #include "host/scan/orchestrator.hpp"
 #include "host/scan/self_check.hpp"
@@ -22,17 +24,6 @@ namespace nuscan::cli
 
 namespace
 {
-
-/// Points read at a time.
-constexpr std::int64_t block_size = 1 << 20;
-
-Json point_json(PointRecord const& point)
-{
-    Json json{{"chi2", point.chi2}, {"parameters", point.parameters}, {"pulls", point.pulls}};
-    if (point.index >= 0)
-        json["index"] = point.index;
-    return json;
-}
 
 /// The command that brings an unfinished scan to its end.
 std::string continuation(JournalDescription const& description)
@@ -92,31 +83,6 @@ std::optional<std::string> journal_of(std::string const& file)
     return std::nullopt;
 }
 
-/// Names of what profile and limits stored: "r2_e", "r2_e at 0.9".
-struct DerivedNames
-{
-    std::vector<std::string> profiles;
-    std::vector<std::string> limits;
-    std::vector<std::string> contours;
-};
-
-DerivedNames derived_names(DerivedResults const& results)
-{
-    DerivedNames names;
-    for (ProfileRecord const& profile : results.profiles)
-        names.profiles.push_back(profile.name());
-    for (LimitRecords const& records : results.limits)
-    {
-        for (IntervalRecord const& record : records.intervals)
-            names.limits.push_back(fmt::format("{} at {}", record.parameter, cl_name(record.cl)));
-        for (CurveRecord const& record : records.curves)
-            names.limits.push_back(fmt::format("{}_{} at {}", record.parameter, record.definition, cl_name(record.cl)));
-        for (ContourRecord const& record : records.contours)
-            names.contours.push_back(fmt::format("{} at {}", join(record.axes, ","), cl_name(record.cl)));
-    }
-    return names;
-}
-
 void print_info(SurfaceReader const& file, DerivedNames const& derived)
 {
     auto const& meta = file.meta();
@@ -153,114 +119,6 @@ void print_info(SurfaceReader const& file, DerivedNames const& derived)
          {std::pair{"profiles", derived.profiles}, std::pair{"limits", derived.limits}, std::pair{"contours", derived.contours}})
         if (!names.empty())
             fmt::print("{:<14}{}\n", kind, join(names, "; "));
-}
-
-Json info_json(SurfaceReader const& file, DerivedNames const& derived)
-{
-    auto const& meta = file.meta();
-    auto const& layout = file.layout();
-    Json json{{"title", meta.title}, {"experiments", meta.experiments}, {"axes", Json::array()}};
-    for (auto const& axis : layout.axes)
-        json["axes"].push_back({{"name", axis.name},
-                                {"unit", axis.unit},
-                                {"min", axis.values.front()},
-                                {"max", axis.values.back()},
-                                {"n", axis.values.size()},
-                                {"scale", axis.scale == AxisScale::log ? "log" : "linear"}});
-    json["points"] = layout.size();
-    json["range"] = {layout.range.begin, layout.range.end};
-    json["complete"] = layout.range.size() == layout.size();
-    json["shard"] = meta.shard_count > 0 ? Json{meta.shard_index, meta.shard_count} : Json(nullptr);
-    json["shards"] = Json::array();
-    for (SurfaceMeta const& shard : meta.shards)
-        json["shards"].push_back({{"file", shard.file},
-                                  {"range", {shard.range.begin, shard.range.end}},
-                                  {"host", shard.host},
-                                  {"device", shard.device},
-                                  {"start_utc", shard.start_utc},
-                                  {"stop_utc", shard.stop_utc}});
-    json["failed"] = meta.failed;
-    json["best_fit"] = point_json(file.best_fit());
-    json["null"] = point_json(file.null());
-    json["status"] = {
-        {"not_converged", meta.not_converged}, {"not_finite", meta.not_finite}, {"direct_fallback", meta.direct_fallback}};
-    json["self_check"] = {{"points", meta.self_check.points},
-                          {"worst", meta.self_check.worst},
-                          {"tolerance", meta.self_check.tolerance},
-                          {"passed", meta.self_check.passed}};
-    json["configuration"] = meta.configuration;
-    json["results_version"] = meta.results_version;
-    json["configuration_sha256"] = meta.configuration_sha256;
-    json["data_sha256"] = meta.data_sha256;
-    json["data_folder"] = meta.data_folder;
-    json["command_line"] = meta.command_line;
-    json["program"] = {{"version", meta.version},
-                       {"commit", meta.commit},
-                       {"modified", meta.dirty},
-                       {"compiler", meta.compiler},
-                       {"cuda", meta.cuda}};
-    json["run"] = {{"backend", meta.backend},
-                   {"device", meta.device},
-                   {"route", meta.route},
-                   {"threads", meta.threads},
-                   {"host", meta.host},
-                   {"start_utc", meta.start_utc},
-                   {"stop_utc", meta.stop_utc},
-                   {"wall_time_s", meta.wall_time_s},
-                   {"compute_time_s", meta.compute_time_s},
-                   {"points_per_s", meta.points_per_s}};
-    json["derived"] = {{"profiles", derived.profiles}, {"limits", derived.limits}, {"contours", derived.contours}};
-    return json;
-}
-
-/// Reads every value, which verifies every checksum, and compares them with what the file says of itself.
-std::vector<std::string> check_contents(SurfaceReader const& file)
-{
-    std::vector<std::string> problems;
-    auto const& layout = file.layout();
-    auto const& meta = file.meta();
-    double lowest = NAN;
-    std::int64_t lowest_index = -1;
-    std::int64_t missing = 0;
-    std::int64_t inconsistent = 0;
-    std::int64_t count[4] = {};
-    for (std::int64_t begin = layout.range.begin; begin < layout.range.end; begin += block_size)
-    {
-        IndexRange const block{begin, std::min(begin + block_size, layout.range.end)};
-        auto const chi2 = file.chi2(block);
-        auto const status = file.status(block);
-        for (std::size_t i = 0; i < chi2.size(); ++i)
-        {
-            if (status[i] > 3)
-            {
-                ++missing;
-                continue;
-            }
-            ++count[status[i]];
-            bool const ok = status[i] <= static_cast<std::uint8_t>(PointStatus::ok_direct);
-            inconsistent += ok != std::isfinite(chi2[i]);
-            if (std::isfinite(chi2[i]) && (lowest_index < 0 || chi2[i] < lowest))
-            {
-                lowest = chi2[i];
-                lowest_index = begin + static_cast<std::int64_t>(i);
-            }
-        }
-    }
-    if (missing > 0)
-        problems.push_back(fmt::format("{} never computed", counted(missing, "point")));
-    if (inconsistent > 0)
-        problems.push_back(fmt::format("{} with a status that contradicts chi2", counted(inconsistent, "point")));
-    if (lowest_index != file.best_fit().index || (lowest_index >= 0 && lowest != file.best_fit().chi2))
-        problems.push_back(fmt::format("the best fit is recorded at point {} with chi2 = {:.9g}, but lies at {} with {:.9g}",
-                                       file.best_fit().index, file.best_fit().chi2, lowest_index, lowest));
-    if (count[2] != meta.not_converged || count[3] != meta.not_finite || count[1] != meta.direct_fallback)
-        problems.push_back("the counts of failed points differ from the record");
-    if (sha256(meta.configuration_canonical) != meta.configuration_sha256)
-        problems.push_back("the configuration does not have the recorded SHA-256");
-    if (meta.failed || !meta.self_check.passed)
-        problems.push_back(fmt::format("the scan failed its self-check (worst deviation {:.1e}, bound {:.0e})",
-                                       meta.self_check.worst, meta.self_check.tolerance));
-    return problems;
 }
 
 /// Recomputes random points by the reference with the data at hand.

@@ -134,11 +134,14 @@ H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
     mode |= (flags & H5F_ACC_TRUNC) ? O_TRUNC : 0;
     mode |= (flags & H5F_ACC_EXCL) ? O_EXCL : 0;
     constexpr mode_t permissions = 0666; // less the user's umask
-    int const descriptor = ::open(name, mode | O_CLOEXEC, permissions);
+    // A virtual dataset may name anything; opening a pipe would wait for its other end.
+    int const descriptor = ::open(name, mode | O_CLOEXEC | O_NONBLOCK, permissions);
     struct stat found = {};
-    if (descriptor < 0 || ::fstat(descriptor, &found) != 0)
+    bool const opened = descriptor >= 0 && ::fstat(descriptor, &found) == 0;
+    bool const readable = (mode & O_ACCMODE) != O_RDONLY || S_ISREG(found.st_mode);
+    if (!opened || !readable)
     {
-        info->disk->error = errno;
+        info->disk->error = opened ? EINVAL : errno;
         if (descriptor >= 0)
             ::close(descriptor);
         return nullptr;
@@ -512,6 +515,15 @@ extern "C" herr_t nuscan_keep_name(hid_t, char const* name, H5A_info_t const*, v
 extern "C" herr_t nuscan_keep_child(hid_t, char const* name, H5L_info_t const*, void* names)
 {
     return nuscan_keep_name(0, name, nullptr, names);
+}
+
+/// Throws Error if the values of a dataset are in other files, which may be anything: devices, pipes, endless ones.
+void require_own_values(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const creation{H5Dget_create_plist(dataset), name};
+    if (H5Pget_layout(creation.id()) == H5D_VIRTUAL || H5Pget_external_count(creation.id()) != 0)
+        throw Error{fmt::format("'{}' keeps its values in other files", name)};
 }
 
 // --- objects and datasets -------------------------------------------------------------------------------------------------------
@@ -953,6 +965,7 @@ void write_text(hid_t parent, std::string const& name, std::string const& text)
 std::string read_text(hid_t parent, std::string const& name)
 {
     Handle const dataset = open_dataset(parent, name);
+    require_own_values(dataset.id());
     auto const what = fmt::format("'{}'", object_name(dataset.id()));
     Handle const type{H5Dget_type(dataset.id()), what};
     Handle const space{H5Dget_space(dataset.id()), what};
@@ -1018,8 +1031,7 @@ void require_stored(File const& file, hid_t dataset, std::int64_t elements, std:
     auto const name = object_name(dataset);
     Handle const creation{H5Dget_create_plist(dataset), name};
     H5D_layout_t const layout = H5Pget_layout(creation.id());
-    if (layout == H5D_VIRTUAL) // its values are in other files
-        return;
+    require_own_values(dataset);
     bool compressed = false;
     if (layout == H5D_CHUNKED)
     {
@@ -1099,6 +1111,25 @@ bool is_virtual(hid_t dataset)
     auto const name = object_name(dataset);
     Handle const creation{H5Dget_create_plist(dataset), name};
     return H5Pget_layout(creation.id()) == H5D_VIRTUAL;
+}
+
+std::vector<VirtualTarget> virtual_targets(hid_t dataset)
+{
+    auto const name = object_name(dataset);
+    Handle const creation{H5Dget_create_plist(dataset), name};
+    std::size_t count = 0;
+    check(H5Pget_virtual_count(creation.id(), &count), name);
+    // Null asks for the length.
+    auto const text = [&](auto* get, std::size_t i) {
+        ssize_t const length = check(get(creation.id(), i, nullptr, 0), name);
+        std::vector<char> bytes(static_cast<std::size_t>(length) + 1);
+        check(get(creation.id(), i, bytes.data(), bytes.size()), name);
+        return std::string{bytes.data()};
+    };
+    std::vector<VirtualTarget> all;
+    for (std::size_t i = 0; i < count; ++i)
+        all.push_back({text(H5Pget_virtual_filename, i), text(H5Pget_virtual_dsetname, i)});
+    return all;
 }
 
 bool is_little_endian(hid_t dataset)

@@ -166,7 +166,7 @@ void require_byte(hid_t dataset);
 void require_int64(hid_t dataset);
 
 /// Throws Error if \p dataset cannot hold \p elements elements of \p element_size bytes: a file that lies about its size is refused
-/// before memory is taken for it.
+/// before memory is taken for it. A dataset whose values are in other files, virtual or external, is refused too.
 void require_stored(File const& file, hid_t dataset, std::int64_t elements, std::size_t element_size);
 
 /// Chunk for a dataset of that shape, about \p target elements: inner axes whole, so that it is a contiguous run in flat order.
@@ -195,6 +195,15 @@ Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector
                               std::vector<VirtualSource> const& sources, std::uint8_t fill);
 /// Whether the values of a dataset are in other files.
 bool is_virtual(hid_t dataset);
+
+/// A dataset of another file that a virtual one refers to.
+struct VirtualTarget
+{
+    std::string file;
+    std::string dataset;
+};
+/// Everything that a virtual dataset refers to.
+std::vector<VirtualTarget> virtual_targets(hid_t dataset);
 
 /// Elements [begin, end) of a dataset in flat (C) order.
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values);

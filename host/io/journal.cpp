@@ -129,6 +129,28 @@ std::string head_text(JournalHead const& head)
     return text + head.description;
 }
 
+/// Bytes from the reading position to the end of the file.
+std::uint64_t bytes_left(std::istream& in)
+{
+    auto const here = in.tellg();
+    in.seekg(0, std::ios::end);
+    auto const end = in.tellg();
+    in.seekg(here);
+    return static_cast<std::uint64_t>(end - here);
+}
+
+/// Bytes of a chunk of \p n points behind its header; nothing if no file can be that long.
+std::optional<std::uint64_t> payload_bytes(std::uint64_t n, JournalHead const& head)
+{
+    std::uint64_t values = 1; // chi^2; status takes a byte
+    std::uint64_t bytes = 0;
+    if (__builtin_add_overflow(values, head.n_pulls, &values) || __builtin_add_overflow(values, head.n_rates, &values)
+        || __builtin_mul_overflow(values, sizeof(double), &bytes) || __builtin_add_overflow(bytes, 1, &bytes)
+        || __builtin_mul_overflow(bytes, n, &bytes))
+        return std::nullopt;
+    return bytes;
+}
+
 /// False where the file ends or a checksum is wrong.
 bool read_chunk(std::istream& in, Chunk& chunk, JournalHead const& head)
 {
@@ -136,6 +158,14 @@ bool read_chunk(std::istream& in, Chunk& chunk, JournalHead const& head)
     in.read(reinterpret_cast<char*>(&record), sizeof record);
     if (!in || record.header_crc != crc32(&record, offsetof(RecordHeader, header_crc)) || record.n == 0 || record.n > longest_chunk)
         return false;
+    auto const bytes = payload_bytes(record.n, head);
+    if (!bytes)
+        return false;
+    if (*bytes > bytes_left(in)) // before memory is taken for it
+    {
+        in.setstate(std::ios::eofbit);
+        return false;
+    }
     chunk.begin = record.begin;
     chunk.resize(static_cast<std::int64_t>(record.n), head.n_pulls, head.n_rates);
     read_values(in, chunk.chi2);
@@ -221,11 +251,13 @@ std::optional<JournalContents> Journal::inspect(std::filesystem::path const& pat
     if (!in)
         return std::nullopt;
     bool good = header.header_crc == crc32(&header, offsetof(HeadHeader, header_crc))
-                && header.description_size <= longest_description;
+                && header.description_size <= longest_description && header.begin >= 0 && header.begin <= header.end;
     JournalContents contents;
     JournalHead& head = contents.head;
     if (good)
     {
+        if (header.description_size > bytes_left(in))
+            return std::nullopt;
         head = {std::string(header.description_size, '\0'), header.n_pulls, header.n_rates, {header.begin, header.end}};
         in.read(head.description.data(), static_cast<std::streamsize>(head.description.size()));
         if (!in)

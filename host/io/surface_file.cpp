@@ -636,6 +636,8 @@ struct SurfaceWriter::Impl
         if (n < 0 || n > layout.range.end - next)
             throw h5::Error{
                 fmt::format("{} points after {} of the {} that it was to hold", n, next - layout.range.begin, layout.range.size())};
+        if (n == 0) // the arrays may be null
+            return;
         chi2->append(n, chi2_values, 1, 1);
         status->append(n, status_values, 1, 1);
         auto const n_pulls = static_cast<std::int64_t>(pulls.size());
@@ -667,7 +669,7 @@ struct SurfaceWriter::Impl
 
     void finish(SurfaceMeta meta, PointRecord const& best_fit, PointRecord const& null)
     {
-        if (next != layout.range.end)
+        if (next < layout.range.end)
             throw h5::Error{fmt::format("{} points of {} are missing", layout.range.end - next, layout.range.size())};
         each_stream([](auto& stream) { stream.flush(); });
         hid_t const values = chi2->dataset().id();
@@ -755,8 +757,10 @@ struct SurfaceReader::Impl
     PointRecord best_fit;
     PointRecord null;
     h5::Handle grid;
+    std::map<std::string, std::vector<h5::VirtualTarget>> virtual_datasets; ///< by their paths
 
-    explicit Impl(fs::path const& from) : path{from}, file{h5::File::open(from)}
+    /// \param part_of_virtual  it is a shard that a virtual surface refers to
+    explicit Impl(fs::path const& from, bool part_of_virtual = false) : path{from}, file{h5::File::open(from)}
     {
         require_schema(file.id());
         meta = read_meta(file.id(), "meta", true);
@@ -777,19 +781,28 @@ struct SurfaceReader::Impl
         read_rates(dims);
         best_fit = read_point(file.id(), "best_fit");
         null = read_point(file.id(), "null");
-        if (h5::is_virtual(open("chi2").id()))
+        if (part_of_virtual && !virtual_datasets.empty())
+            throw h5::Error{fmt::format("'{}' keeps its values in other files", virtual_datasets.begin()->first)};
+        if (!virtual_datasets.empty())
             require_shards();
     }
 
-    /// HDF5 reads fill values where a file of a virtual dataset is missing, and does not notice another one in its place.
+    /// HDF5 reads fill values where a file of a virtual dataset is missing, does not notice another one in its place, and never comes back
+    /// from a dataset that refers to itself. Shards keep their values themselves, so that what they hold bounds what is read.
     void require_shards() const
     {
+        std::int64_t next = layout.range.begin;
+        std::set<std::string> files;
         for (SurfaceMeta const& shard : meta.shards)
         {
             fs::path const place = path.parent_path() / shard.file;
+            if (shard.range.begin > next) // they may overlap
+                throw h5::Error{fmt::format("its values are in shards, and none holds point {}", next)};
+            next = std::max(next, shard.range.end);
+            files.insert(shard.file);
             try
             {
-                Impl const found{place};
+                Impl const found{place, true};
                 SurfaceMeta const& now = found.meta;
                 if (now.configuration_sha256 != shard.configuration_sha256 || now.range.begin != shard.range.begin
                     || now.range.end != shard.range.end || now.start_utc != shard.start_utc || now.stop_utc != shard.stop_utc)
@@ -800,6 +813,13 @@ struct SurfaceReader::Impl
                 throw h5::Error{fmt::format("its values are in shards, and {}: {}", place.string(), e.what())};
             }
         }
+        if (next < layout.range.end)
+            throw h5::Error{fmt::format("its values are in shards, and none holds point {}", next)};
+        for (auto const& [name, targets] : virtual_datasets)
+            for (h5::VirtualTarget const& target : targets)
+                if (target.dataset != name || !files.contains(target.file))
+                    throw h5::Error{
+                        fmt::format("'{}' refers to '{}' of '{}', which is no shard", name, target.dataset, target.file)};
     }
 
     h5::Handle open(std::string const& name) const { return h5::open_dataset(grid.id(), name); }
@@ -819,14 +839,17 @@ struct SurfaceReader::Impl
     }
 
     /// Checks shape and, so that no file makes us allocate what it does not hold, size.
-    void require_dataset(h5::Handle const& dataset, Dims const& dims, std::size_t element_size) const
+    void require_dataset(h5::Handle const& dataset, Dims const& dims, std::size_t element_size)
     {
         require_shape(dataset.id(), dims);
         std::int64_t const per_point = dims.size() > layout.axes.size() ? dims.back() : 1;
-        h5::require_stored(file, dataset.id(), layout.range.size() * per_point, element_size);
+        if (h5::is_virtual(dataset.id()))
+            virtual_datasets.emplace(h5::object_name(dataset.id()), h5::virtual_targets(dataset.id()));
+        else
+            h5::require_stored(file, dataset.id(), layout.range.size() * per_point, element_size);
     }
 
-    void require_doubles(h5::Handle const& dataset, Dims const& dims) const
+    void require_doubles(h5::Handle const& dataset, Dims const& dims)
     {
         h5::require_double(dataset.id());
         require_dataset(dataset, dims, sizeof(double));

@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "host/inputs/inputs.hpp"
-#include "host/scan/problem.hpp"
+#include "host/scan/parameters.hpp"
+#include "nuscan/scan/grid.hpp"
+#include "nuscan/scan/parameter.hpp"
 
 namespace nuscan
 {

@@ -11,33 +11,6 @@
 namespace nuscan
 {
 
-std::vector<std::string> parameter_names()
-{
-    std::vector<std::string> names;
-    for (auto const& entry : parameter_catalogue)
-        names.emplace_back(entry.info.name);
-    return names;
-}
-
-int require_parameter(std::string_view name)
-{
-    int const parameter = find_parameter(name);
-    if (parameter < 0)
-        throw InputError(fmt::format("unknown parameter '{}'{}", name, suggestion(name, parameter_names())));
-    return parameter;
-}
-
-void check_parameter_value(int parameter, double value)
-{
-    auto const& entry = parameter_info(parameter);
-    if (!std::isfinite(value))
-        throw InputError(fmt::format("{} = {} is not a finite number", entry.name, value));
-    if (entry.bound == ParameterBound::non_negative && value < 0.0)
-        throw InputError(fmt::format("{} = {:g} is below its physical bound; it must be >= 0", entry.name, value));
-    if (entry.bound == ParameterBound::positive && value <= 0.0)
-        throw InputError(fmt::format("{} = {:g} is below its physical bound; it must be > 0 {}", entry.name, value, entry.unit));
-}
-
 void check_parameter_set(std::vector<int> const& given, Inputs const& inputs)
 {
     auto const is_given = [&given](int parameter) { return std::find(given.begin(), given.end(), parameter) != given.end(); };

@@ -10,22 +10,11 @@
 #include <vector>
 
 #include "host/prepare/prepared.hpp"
+#include "host/scan/parameters.hpp"
 #include "nuscan/scan/problem_view.hpp"
 
 namespace nuscan
 {
-
-/// Names of all parameters, in catalogue order.
-std::vector<std::string> parameter_names();
-
-/// Index of a parameter; an unknown name throws InputError with the nearest one.
-int require_parameter(std::string_view name);
-
-/// Throws InputError if \p value is not finite or below the physical bound of the parameter.
-void check_parameter_value(int parameter, double value);
-
-/// Fixed parameters by catalogue index, in the order given.
-using FixedParameters = std::map<int, double>;
 
 /// Throws InputError where a set of parameters makes no sense: m_X without g_X or the other way round, mixed descriptions of the
 /// magnetic moment, RRPA factors with anything but the SM. \p given lists every parameter that is fixed or scanned.

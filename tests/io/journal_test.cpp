@@ -326,6 +326,32 @@ TEST_F(JournalTest, InspectionTellsACutFromDamage)
     expect_input_error([&] { Journal::inspect(path_); }, {"head is damaged", "--restart"});
 }
 
+TEST_F(JournalTest, NoMemoryIsTakenForMoreThanTheFileHolds)
+{
+    // A head that speaks of pulls that no chunk has: the first number of bytes is more than there are, the second more than 64 bits.
+    for (auto const& [pulls, damaged] : {std::pair{std::size_t{1} << 40, false}, std::pair{std::size_t{1} << 61, true}})
+    {
+        {
+            Journal journal{path_, {"a scan", pulls, 0, {0, 1000}}, true};
+            journal.append(make_chunk(0, 10, 0, 0));
+        }
+        auto const found = Journal::inspect(path_);
+        ASSERT_TRUE(found);
+        EXPECT_EQ(found->next, 0);
+        EXPECT_GT(found->useless_bytes, 0U);
+        EXPECT_EQ(found->damaged, damaged) << pulls;
+    }
+}
+
+TEST_F(JournalTest, AnImpossibleRangeIsDamage)
+{
+    for (IndexRange const range : {IndexRange{5, 2}, IndexRange{-1, 2}})
+    {
+        Journal{path_, head("a scan", range), true};
+        expect_input_error([&] { Journal::inspect(path_); }, {"scan.journal", "head is damaged"});
+    }
+}
+
 TEST_F(JournalTest, SecondWriterIsRefused)
 {
     auto const journal = open();

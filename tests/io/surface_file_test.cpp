@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/io/hdf5_file.hpp"
@@ -18,13 +19,12 @@
 #include "tests/support/expect_error.hpp"
 #include "tests/support/temp_dir.hpp"
 
-#ifdef __SANITIZE_ADDRESS__
 /// HDF5 itself loses memory on damaged metadata.
+extern "C" char const* __lsan_default_suppressions();
 extern "C" char const* __lsan_default_suppressions()
 {
     return "leak:libhdf5";
 }
-#endif
 
 namespace fs = std::filesystem;
 
@@ -760,7 +760,8 @@ TEST_F(SurfaceFile, NamesWhatIsMissing)
           Place{"/meta", "host"}, Place{"/meta", "threads"}, Place{"/meta", "range_end"}, Place{"/meta/self_check", "passed"}})
     {
         write_small();
-        change(path, [&](hid_t file) { replace_attribute(file, object, name, [](hid_t) {}); });
+        // Clang 14 captures no structured bindings.
+        change(path, [object = object, name = name](hid_t file) { replace_attribute(file, object, name, [](hid_t) {}); });
         expect_refused(path, {std::string{"no attribute '"} + name + "' of '" + object + "'"});
     }
 }
@@ -859,6 +860,75 @@ TEST_F(SurfaceFile, HugeSizesAreRefusedBeforeMemoryIsTaken)
                               "dataset"};
     });
     expect_refused(path, {"'/meta/configuration' is longer than 67108864 bytes"});
+}
+
+TEST_F(SurfaceFile, ValuesInOtherFilesAreRefused)
+{
+    // Axes and texts that are elsewhere: in an endless file, in the dataset itself.
+    auto const replace = [this](char const* name, bool external) {
+        write_small();
+        change(path, [&](hid_t file) {
+            h5::Handle const old{H5Dopen2(file, name, H5P_DEFAULT), "open"};
+            h5::Handle const type{H5Dget_type(old.id()), "type"};
+            h5::Handle const space{H5Dget_space(old.id()), "space"};
+            h5::Handle const creation{H5Pcreate(H5P_DATASET_CREATE), "properties"};
+            h5::check(external ? H5Pset_external(creation.id(), "/dev/zero", 0, H5F_UNLIMITED)
+                               : H5Pset_virtual(creation.id(), space.id(), ".", name, space.id()),
+                      "properties");
+            h5::check(H5Ldelete(file, name, H5P_DEFAULT), "delete");
+            h5::Handle const made{H5Dcreate2(file, name, type.id(), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), "create"};
+        });
+    };
+    for (char const* const name : {"/axes/axis_0", "/meta/configuration", "/grid/chi2"})
+    {
+        replace(name, true);
+        expect_refused(path, {name, "keeps its values in other files"});
+    }
+    for (char const* const name : {"/axes/axis_0", "/meta/configuration"})
+    {
+        replace(name, false);
+        expect_refused(path, {name, "keeps its values in other files"});
+    }
+    replace("/grid/chi2", false);
+    expect_refused(path, {"its values are in shards, and none holds point 0"});
+}
+
+TEST_F(SurfaceFile, VirtualDatasetsReferToShardsOnly)
+{
+    // A shard that is the surface itself, a shard that is virtual, a source that is no shard, one that is another dataset.
+    auto const whole = make_layout({3, 4});
+    SurfaceMeta meta = make_meta();
+    meta.shards = {make_meta()};
+    meta.shards[0].range = whole.range;
+    write_surface(dir.path() / "solid.h5", whole);
+    auto const write_virtual = [&](char const* name, char const* shard, char const* source) {
+        meta.shards[0].file = shard;
+        SurfaceWriter writer{dir.path() / name, whole, {{source, whole.range}}};
+        writer.finish(meta, make_best_fit(), make_null());
+    };
+    write_virtual("good.h5", "solid.h5", "solid.h5");
+    SurfaceReader{dir.path() / "good.h5"};
+    write_virtual("itself.h5", "itself.h5", "itself.h5");
+    expect_refused(dir.path() / "itself.h5", {"its values are in shards", "keeps its values in other files"});
+    write_virtual("nested.h5", "good.h5", "good.h5");
+    expect_refused(dir.path() / "nested.h5", {"its values are in shards", "good.h5", "keeps its values in other files"});
+    write_virtual("elsewhere.h5", "solid.h5", "/dev/zero");
+    expect_refused(dir.path() / "elsewhere.h5", {"refers to '/grid/chi2' of '/dev/zero', which is no shard"});
+    meta.shards[0].range = {0, 5};
+    write_virtual("part.h5", "solid.h5", "solid.h5");
+    expect_refused(dir.path() / "part.h5", {"its values are in shards"});
+}
+
+TEST_F(SurfaceFile, NothingWaitsForAPipe)
+{
+    write_small();
+    fs::path const pipe = dir.path() / "pipe";
+    ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+    change(path, [&](hid_t file) {
+        h5::check(H5Ldelete(file, "/grid/chi2", H5P_DEFAULT), "delete");
+        h5::check(H5Lcreate_external(pipe.c_str(), "/x", file, "/grid/chi2", H5P_DEFAULT, H5P_DEFAULT), "link");
+    });
+    expect_refused(path, {"cannot open '/grid/chi2'"});
 }
 
 TEST_F(SurfaceFile, RefusesPointsThatItDoesNotHold)

@@ -21,6 +21,8 @@ nuscan_build_packages=(
 # Of these a working interpreter, whichever it is, will do.
 nuscan_python_packages=(python3 python3-numpy python3-h5py python3-matplotlib)
 nuscan_test_packages=(clang-format:clang-format)
+# For fuzzing and the thread sanitizer: Clang with the run-time libraries of its sanitizers and of OpenMP.
+nuscan_clang_packages=(clang-14 libclang-rt-14-dev libomp-14-dev)
 
 nuscan_cmake_minimum=3.25
 nuscan_gxx_minimum=12
@@ -114,12 +116,13 @@ install_packages()
         die "apt-get could not install: $*"
 }
 
-# set_up [build|test]: packages, versions, Python.
+# set_up [build|test|fuzz]: packages, versions, Python.
 set_up()
 {
     local purpose=$1 version
     local -a wanted=("${nuscan_build_packages[@]}") missing=()
     [ "$purpose" = test ] && wanted+=("${nuscan_test_packages[@]}")
+    [ "$purpose" = fuzz ] && wanted+=("${nuscan_clang_packages[@]}")
 
     if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
         mapfile -t missing < <(missing_packages "${wanted[@]}")

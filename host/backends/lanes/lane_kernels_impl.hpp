@@ -71,7 +71,7 @@ void factored_register(FactoredBatch const& batch, Block const& block, int first
 {
     FitView const& fit = *batch.fit;
     FactoredLayout const& layout = *batch.layout;
-    constexpr std::size_t capacity = static_monomials < 0 ? max_monomials : static_monomials;
+    constexpr auto capacity = static_cast<std::size_t>(static_monomials < 0 ? max_monomials : static_monomials);
     Lanes monomials[capacity];
     int const n_monomials = static_monomials < 0 ? layout.n_monomials : static_monomials;
     for (int m = 0; m < n_monomials; ++m)

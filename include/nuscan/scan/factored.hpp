@@ -274,7 +274,7 @@ public:
     using Ops = RealOps<Real>;
     using Mask = MaskOf<Real>;
     using Sums = SignalSums<static_pulls, Real>;
-    static constexpr std::size_t capacity = static_monomials < 0 ? max_monomials : static_monomials;
+    static constexpr auto capacity = static_cast<std::size_t>(static_monomials < 0 ? max_monomials : static_monomials);
 
     /// \param counted    `fit.counted`, or a copy of it in faster memory
     /// \param monomials  [n_monomials]

@@ -30,7 +30,7 @@ struct FitResult
 
 /// Room for the pulls of a fit; \p n_static is their number where it is known at compile time, else -1.
 template<int n_static>
-inline constexpr std::size_t pull_capacity = n_static < 0 ? max_pulls : (n_static > 0 ? n_static : 1);
+inline constexpr std::size_t pull_capacity = static_cast<std::size_t>(n_static < 0 ? max_pulls : (n_static > 0 ? n_static : 1));
 
 /// Result of one point, or of several side by side.
 template<int n_static, class Real>

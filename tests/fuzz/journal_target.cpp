@@ -1,0 +1,42 @@
+// Journals: looked into, continued, read back.
+#include "host/io/journal.hpp"
+#include "host/scan/configuration.hpp"
+#include "host/scan/identity.hpp"
+#include "tests/fuzz/fuzz.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size)
+{
+    using namespace nuscan;
+    fuzz::InputFile const file{fuzz::as_text(data, size)};
+    std::optional<JournalContents> found;
+    fuzz::answers([&] { found = Journal::inspect(file.path()); });
+    if (!found)
+        return 0;
+    JournalHead const& head = found->head;
+    fuzz::require(found->next >= head.range.begin && found->next <= head.range.end, "a journal ends inside its range");
+    fuzz::require(found->whole_bytes + found->useless_bytes == size, "every byte is of use or is not");
+    fuzz::answers([&] {
+        JournalDescription const description = parse_description(head.description);
+        parse_canonical(description.identity.configuration).size();
+    });
+
+    // What was found can be continued, and nothing is lost.
+    constexpr std::size_t some = 100;
+    {
+        Journal journal{file.path(), head, false};
+        fuzz::require(journal.next() == found->next, "a scan continues where its journal ends");
+        std::int64_t points = 0;
+        journal.for_each([&](Chunk const& chunk) { points += chunk.size(); });
+        fuzz::require(points == found->next - head.range.begin, "what was found is read back");
+        if (found->next < head.range.end && head.n_pulls < some && head.n_rates < some)
+        {
+            Chunk chunk;
+            chunk.begin = journal.next();
+            chunk.resize(1, head.n_pulls, head.n_rates);
+            journal.append(chunk);
+        }
+    }
+    auto const again = Journal::inspect(file.path());
+    fuzz::require(again && again->next >= found->next && again->useless_bytes == 0, "a continued journal is whole");
+    return 0;
+}

@@ -1,0 +1,13 @@
+# shellcheck shell=bash
+# Runs the whole test suite with address and undefined-behaviour sanitizers (preset asan, g++).
+: "${jobs:?}" "${section_work:?}"
+
+run_section()
+{
+    local log=$section_work/asan.log
+    configure_preset asan
+    build_preset asan "$jobs"
+    # Contours start a Python that is not instrumented: what it leaks is none of ours.
+    ctest --preset asan --parallel "$jobs" 2>&1 | tee "$log"
+    figure "$(grep -E '^[0-9]+% tests passed' "$log")"
+}

@@ -410,24 +410,41 @@ class Statements(Case):
         self.assertLessEqual(verdicts, {"confirmed", "partly", "contradicted", "not tested"})
 
 
+META = {
+    "version": "0.1.0", "commit": "abc", "compiler": "GNU", "device": "cpu", "host": "here", "start_utc": "2026-01-02T03:04:05Z",
+    "self_check": {"points": 4, "worst": 1e-12},
+}  # fmt: skip
+
+
 class Report(Case):
-    def page(self, limits: dict[str, dict[str, table1.Limit]]) -> str:
+    def page(
+        self,
+        limits: dict[str, dict[str, table1.Limit]],
+        finished: list[Finished] | None = None,
+        metas: dict[str, dict[str, Any]] | None = None,
+        changed: dict[str, dict[str, table1.Limit]] | None = None,
+    ) -> str:
+        """The report where one variation of inputs gives the limits `changed`."""
         given = numbers(limits)
         grids = {(experiment, name): found for experiment in EXPERIMENTS for name, found in limits[experiment].items()}
         figure, axes = plt.subplots(figsize=(1, 1))
         axes.plot([0, 1], [0, 1])
         pictures = {name: draw.save(figure, self.folder / name) for name in figures.FIGURES}
-        effects = [
-            uncertainties.Effect(variation, experiment, uncertainties.largest_shifts(limits[experiment], limits[experiment]))
-            for variation in uncertainties.VARIATIONS
-            for experiment in variation.experiments
-        ]
+        effects = []
+        for variation in uncertainties.VARIATIONS:
+            for experiment in variation.experiments:
+                before, after = limits[experiment], limits[experiment]
+                if changed is not None and "NuFIT" in variation.text:
+                    after = changed[experiment]
+                shifts, reshaped = uncertainties.largest_shifts(before, after), uncertainties.all_reshaped(before, after)
+                effects.append(uncertainties.Effect(variation, experiment, shifts, reshaped))
         scan = Scan(Path("fig2_mu_e.toml"), "xenonnt_sr0", Path("x.h5"), ("mu_e",), 2001)
-        meta = {"version": "0.1.0", "commit": "abc", "compiler": "GNU", "device": "cpu", "host": "here", "start_utc": "now"}
+        finished = finished or [Finished(scan, 0.5)]
+        metas = metas or {"fig2_mu_e xenonnt_sr0": META}
         return report.page(
             report.Report(
                 table1.compare(published.load_paper_table1(), limits, grids), given, grids, statements.check_all(given), effects, pictures,
-                [Finished(scan, 0.5)], {"scans": 1.0, "all": 2.0}, meta, {"solar/gs98.toml": "00ff"}, False, 0.5,
+                finished, {"scans": 1.0, "all": 2.0}, "nuscan 0.1.0 (commit def)", metas, {"solar/gs98.toml": {"00ff"}}, False, 0.5,
             )
         )  # fmt: skip
 

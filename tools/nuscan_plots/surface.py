@@ -193,6 +193,8 @@ def compute_contour(surface: Map, cl: float) -> Contour:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[h5py.File]:
     """Opens a file; whatever goes wrong inside becomes a NuscanError of one line."""
+    if path.is_dir():
+        raise NuscanError(f"{path}: is a folder; give one of the surface files (*.h5) in it")
     if not path.is_file():
         raise NuscanError(f"{path}: no such file; `nuscan scan GRID.toml -o {path.name}` makes one")
     try:

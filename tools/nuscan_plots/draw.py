@@ -58,7 +58,7 @@ def set_axis(axes: Axes, direction: str, axis: Axis) -> None:
         line.set_minor_locator(LogLocator(subs=np.arange(2, 10), numticks=12))
         line.set_minor_formatter(NullFormatter())
     else:
-        line.set_major_locator(MaxNLocator(7 if direction == "x" else 8, steps=[1, 2, 2.5, 5, 10]))
+        line.set_major_locator(MaxNLocator(6 if direction == "x" else 8, steps=[1, 2, 2.5, 5, 10]))
         line.set_minor_locator(AutoMinorLocator())
         line.set_major_formatter(FuncFormatter(lambda value, _: f"${round(value / title.scale, 9):g}$"))
 

@@ -222,6 +222,15 @@ class Drawing(Case):
             filled = [patch for patch in panel.patches if patch.get_path().vertices.size]
             self.assertEqual(len(filled), patches, shade)
 
+    def test_a_plane_that_the_point_zero_excludes(self) -> None:
+        path = ellipse(self.folder / "e.h5")
+        with h5py.File(path, "a") as file:
+            file["grid/chi2"].attrs["chi2_zero"] = 1.0
+        for shade, patches in (("allowed", 0), ("excluded", 1)):
+            _, panel = plt.subplots()
+            self.assertEqual(draw.plane(panel, nuscan_plots.load(path), RED, shade=shade), [])
+            self.assertEqual(len(panel.patches), patches, shade)
+
     def test_a_single_mass(self) -> None:
         # A frame around it, a point in place of a line, and no warning of matplotlib.
         g = np.geomspace(1e-8, 1e-2, 41)

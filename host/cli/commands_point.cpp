@@ -287,6 +287,9 @@ void add_limits(CLI::App& app, Program&)
         for (double const cl : options->cls)
             if (!(cl > 0.0 && cl < 1.0))
                 throw InputError(fmt::format("--cl {:g}: a confidence level lies between 0 and 1, for example 0.9", cl));
+        for (auto cl = options->cls.begin(); cl != options->cls.end(); ++cl)
+            if (std::find(options->cls.begin(), cl, *cl) != cl)
+                throw InputError(fmt::format("--cl {:g} is given twice", *cl));
         if (options->dof < 1)
             throw InputError(fmt::format("--dof {}: there must be at least one degree of freedom", options->dof));
         if (!options->surface.file.empty())

@@ -365,8 +365,10 @@ void add_export(CLI::App& app, Program&)
     command->add_option("file", options->file, "Surface file (HDF5)")->required()->type_name("FILE");
     command->add_option("--format", options->format, "csv (a file for each result) or hepdata (a submission)")->required();
     command->add_option("-o,--output", options->folder, "Folder, created if it is not there")->required()->type_name("DIR");
-    command->footer("Exported is what profile and limits stored; files of the same name are replaced.\n"
-                    "Example: nuscan export vector.h5 --format csv -o tables");
+    command->footer(
+        "Exported is what profile and limits stored, and chi^2 itself of a surface over one axis; files of the same name are\n"
+        "replaced.\n"
+        "Example: nuscan export vector.h5 --format csv -o tables");
     command->callback([options] {
         std::vector<std::string> const formats{"csv", "hepdata"};
         if (std::find(formats.begin(), formats.end(), options->format) == formats.end())
@@ -375,7 +377,10 @@ void add_export(CLI::App& app, Program&)
         SurfaceReader const surface(options->file);
         warn_of_failed_scan(surface, options->file);
         DerivedResults const results = read_derived_results(options->file);
-        if (results.profiles.empty() && results.limits.empty())
+        SurfaceLayout const& layout = surface.layout();
+        // Of one axis there is chi^2 itself to export.
+        bool const curve = layout.axes.size() == 1 && layout.range.size() == layout.size();
+        if (results.profiles.empty() && results.limits.empty() && !curve)
             throw InputError(fmt::format("{}: holds no profile, limit or contour yet; nuscan limits {} finds them", options->file,
                                          options->file));
         std::error_code error;
@@ -384,9 +389,11 @@ void add_export(CLI::App& app, Program&)
         if (!std::filesystem::is_directory(folder))
             throw InputError(fmt::format("--output {}: no folder, and none can be created: {}", options->folder,
                                          error ? error.message() : "a file of that name is there"));
-        auto const written = options->format == "csv" ? export_csv(surface, results, folder)
-                                                      : export_hepdata(surface, results, folder);
-        for (auto const& path : written)
+        auto const exported = options->format == "csv" ? export_csv(surface, results, folder)
+                                                       : export_hepdata(surface, results, folder);
+        for (auto const& notice : exported.notices)
+            spdlog::warn("{}", notice);
+        for (auto const& path : exported.files)
         {
             constexpr std::uintmax_t most_bytes = 10485760; // of a file, says HEPData
             if (options->format == "hepdata" && std::filesystem::file_size(path) > most_bytes)

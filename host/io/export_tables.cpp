@@ -39,6 +39,8 @@ struct Table
     std::vector<std::pair<std::string, std::string>> qualifiers; ///< what holds for all of it
     std::vector<Column> independent;
     std::vector<Column> dependent;
+
+    bool empty() const { return dependent.front().size() == 0; }
 };
 
 /// Shortest text that reads back the same. YAML readers take it for a number only with a point in it.
@@ -83,6 +85,8 @@ public:
         , meta_(surface.meta())
         , split_contours_(split_contours)
     {
+        if (layout_.axes.size() == 1 && layout_.range.size() == layout_.size())
+            add_surface(surface);
         for (ProfileRecord const& profile : results.profiles)
             add_profile(profile);
         for (LimitRecords const& records : results.limits)
@@ -97,6 +101,8 @@ public:
     }
 
     std::vector<Table> const& tables() const { return tables_; }
+    /// What there is no table of.
+    std::vector<std::string> const& missing() const { return missing_; }
 
 private:
     AxisRecord const& axis(std::string const& name) const
@@ -115,6 +121,28 @@ private:
         table.observable = std::move(observable);
         table.qualifiers.emplace_back("experiment", join(meta_.experiments, " + "));
         return table;
+    }
+
+    static Column delta_chi2(std::vector<double> const& chi2, double chi2_min)
+    {
+        Column delta{"delta_chi2", "1", {}, {}};
+        for (double const value : chi2)
+            delta.numbers.push_back(value - chi2_min);
+        return delta;
+    }
+
+    /// chi^2 along the only axis.
+    void add_surface(SurfaceReader const& surface)
+    {
+        AxisRecord const& along = layout_.axes.front();
+        double const chi2_min = std::fmin(surface.best_fit().chi2, meta_.chi2_zero);
+        Table& table = begin("chi2_" + along.name, fmt::format("chi^2 at each node of {}", along.name), "chi^2");
+        table.qualifiers.emplace_back("profiled over", "nuisance parameters only");
+        table.qualifiers.emplace_back("chi^2 min", number_text(chi2_min));
+        table.independent = {{along.name, along.unit, along.values, {}}};
+        Column chi2{"chi2", "1", surface.chi2(layout_.range), {}};
+        Column delta = delta_chi2(chi2.numbers, chi2_min);
+        table.dependent = {std::move(chi2), std::move(delta)};
     }
 
     void add_profile(ProfileRecord const& profile)
@@ -136,9 +164,7 @@ private:
             table.independent.push_back(std::move(column));
         }
         Column chi2{"chi2", "1", profile.chi2, {}};
-        Column delta{"delta_chi2", "1", {}, {}};
-        for (double const value : profile.chi2)
-            delta.numbers.push_back(value - profile.chi2_min);
+        Column delta = delta_chi2(profile.chi2, profile.chi2_min);
         table.dependent = {std::move(chi2), std::move(delta)};
         for (std::size_t p = 0; p < profile.profiled_axes.size(); ++p)
         {
@@ -216,7 +242,8 @@ private:
         auto const name = fmt::format("contour_{}_{}", cl_name(record.cl), join(record.axes, "-"));
         auto const description = fmt::format("contour of {} and {} at {:g}% C.L.", record.axes[0], record.axes[1],
                                              100.0 * record.cl);
-        std::vector<Table> pieces;
+        if (record.pieces.empty())
+            missing_.push_back(fmt::format("{}: has no line, the plane is all allowed or all excluded", description));
         for (std::size_t k = 0; k < record.pieces.size(); ++k)
         {
             ContourPiece const& piece = record.pieces[k];
@@ -251,6 +278,7 @@ private:
     SurfaceMeta const& meta_;
     bool split_contours_;
     std::vector<Table> tables_;
+    std::vector<std::string> missing_;
 };
 
 /// Lines that say where numbers come from.
@@ -261,6 +289,12 @@ std::vector<std::pair<std::string, std::string>> provenance(SurfaceMeta const& m
             {"configuration SHA-256", meta.configuration_sha256},
             {"program", fmt::format("nuscan {}, commit {}{}", meta.version, meta.commit, meta.dirty ? " (modified)" : "")},
             {"computed", meta.stop_utc}};
+}
+
+void require_tables(std::vector<Table> const& tables)
+{
+    if (tables.empty())
+        throw InputError{"none of the stored results makes a table: nothing to export"};
 }
 
 void write_file(fs::path const& path, std::string const& text)
@@ -406,30 +440,39 @@ std::string submission_text(std::vector<Table> const& tables, SurfaceMeta const&
 
 } // namespace
 
-std::vector<fs::path> export_csv(SurfaceReader const& surface, DerivedResults const& results, fs::path const& folder)
+ExportedTables export_csv(SurfaceReader const& surface, DerivedResults const& results, fs::path const& folder)
 {
     TableBuilder const builder(surface, results, false);
-    std::vector<fs::path> written;
+    require_tables(builder.tables());
+    ExportedTables exported{{}, builder.missing()};
     for (Table const& table : builder.tables())
     {
-        written.push_back(folder / (table.name + ".csv"));
-        write_file(written.back(), csv_text(table, surface.meta()));
+        exported.files.push_back(folder / (table.name + ".csv"));
+        write_file(exported.files.back(), csv_text(table, surface.meta()));
     }
-    return written;
+    return exported;
 }
 
-std::vector<fs::path> export_hepdata(SurfaceReader const& surface, DerivedResults const& results, fs::path const& folder)
+ExportedTables export_hepdata(SurfaceReader const& surface, DerivedResults const& results, fs::path const& folder)
 {
     TableBuilder const builder(surface, results, true);
-    std::vector<fs::path> written;
+    ExportedTables exported{{}, builder.missing()};
+    std::vector<Table> tables;
     for (Table const& table : builder.tables())
+        if (table.empty())
+            exported.notices.push_back(
+                fmt::format("{}: none, and HEPData takes no table without rows; it is left out", table.description));
+        else
+            tables.push_back(table);
+    require_tables(tables);
+    for (Table const& table : tables)
     {
-        written.push_back(folder / (table.name + ".yaml"));
-        write_file(written.back(), data_text(table));
+        exported.files.push_back(folder / (table.name + ".yaml"));
+        write_file(exported.files.back(), data_text(table));
     }
-    written.push_back(folder / "submission.yaml");
-    write_file(written.back(), submission_text(builder.tables(), surface.meta()));
-    return written;
+    exported.files.push_back(folder / "submission.yaml");
+    write_file(exported.files.back(), submission_text(tables, surface.meta()));
+    return exported;
 }
 
 } // namespace nuscan

@@ -512,6 +512,36 @@ TEST_F(SurfaceCommands, LimitsPrintATableAndWarnOfTheGrid)
     EXPECT_EQ(read_derived_results(file("out.h5")).limits[0].intervals.size(), 2U);
 }
 
+TEST_F(SurfaceCommands, AMinimumAtTheEdgeOfTheGridIsWarnedOf)
+{
+    auto const said = [&](std::vector<AxisRecord> const& axes, double chi2_zero, std::function<double(Point const&)> const& chi2,
+                          std::string const& words) {
+        write_analytic_surface(file("edge.h5"), axes, chi2_zero, chi2);
+        auto const result = run({"limits", "edge.h5"});
+        EXPECT_EQ(result.exit_code, 0) << result;
+        return result.said(words);
+    };
+    std::string const words = "chi^2 is least at the edge of the grid, ";
+    AxisRecord const charge = test_axis("q_e", -1.0, 1.0, 41);
+    EXPECT_TRUE(said(
+        {charge}, 4.0, [](Point const& p) { return std::pow(p[0] - 2.0, 2); }, "q_e: " + words + "1, and falls"));
+    EXPECT_TRUE(said(
+        {charge}, 4.0, [](Point const& p) { return std::pow(p[0] + 2.0, 2); }, "q_e: " + words + "-1, and falls"));
+    EXPECT_TRUE(said(
+        {test_axis("q_mu", -1.0, 1.0, 9), charge}, 4.0, [](Point const& p) { return p[0] * p[0] + std::pow(p[1] - 2.0, 2); },
+        "q_e: " + words));
+    // Inside; at the physical bound; at 0 off a log axis; along a valley without end.
+    EXPECT_FALSE(said(
+        {charge}, 0.25, [](Point const& p) { return std::pow(p[0] - 0.5, 2); }, words));
+    EXPECT_FALSE(said(
+        {test_axis("mu_e", 0.0, 1.0, 41)}, 1.0, [](Point const& p) { return 1.0 + p[0] * p[0]; }, words));
+    EXPECT_FALSE(said(
+        {test_axis("mu_e", 1e-3, 1.0, 41, AxisScale::log)}, 1.0, [](Point const& p) { return 1.0 + 9.0 * p[0] * p[0]; }, words));
+    EXPECT_FALSE(said(
+        {test_axis("m_V", 1.0, 100.0, 9, AxisScale::log), test_axis("g_V", 1e-6, 1e-2, 81, AxisScale::log)}, 1.5,
+        [](Point const& p) { return 1.0 + std::pow(std::log(p[1] / p[0] / 1e-5), 2) + 1e-3 / p[0]; }, words));
+}
+
 TEST_F(SurfaceCommands, MistakesAreOneLineAndChangeNothing)
 {
     expect_refused({"profile", "out.h5", "--keep", "Lambda_3"},
@@ -529,6 +559,7 @@ TEST_F(SurfaceCommands, MistakesAreOneLineAndChangeNothing)
     expect_refused({"limits", "out.h5", "--set", "q_e=0"}, {"--set: does not go with a surface file"});
     expect_refused({"limits", "out.h5", "--convergence"}, {"--convergence: does not go with a surface file"});
     expect_refused({"limits", "out.h5", "--cl", "0.9", "1.2"}, {"--cl 1.2: a confidence level lies between 0 and 1"});
+    expect_refused({"limits", "out.h5", "--cl", "0.9", "0.68", "0.90"}, {"--cl 0.9 is given twice"});
     expect_refused({"limits", "out.h5", "--dof", "0"}, {"--dof 0: there must be at least one degree of freedom"});
     expect_refused({"limits", "out.h5", "--keep", "r2_e"},
                    {"--keep r2_e: no axis of this surface; valid: Lambda_1, Lambda_2, q_e"});
@@ -870,6 +901,30 @@ TEST_F(Export, HepDataSubmissionKeepsItsRules)
             EXPECT_EQ(y[i]["value"].as<double>(), pieces[k].points[i][1]);
         }
     }
+}
+
+TEST_F(Export, OfOneAxisChi2ItselfIsATable)
+{
+    // Nothing of this grid is allowed: 0, which is, lies off it.
+    write_analytic_surface(file("out.h5"), {test_axis("q_e", 1.0, 2.0, 5)}, 1.0, [](Point const& p) { return 10.0 * p[0] * p[0]; });
+    EXPECT_EQ(export_as("csv"), (std::set<std::string>{"chi2_q_e.csv"})) << "without any limits in the file";
+    auto const text = read_text(file("csv") / "chi2_q_e.csv");
+    EXPECT_NE(text.find("# chi^2 min: 1.0\n"), text.npos) << "the point 0 counts for the minimum\n" << text;
+    EXPECT_NE(text.find("\nq_e [1],chi2 [1],delta_chi2 [1]\n"), text.npos) << text;
+    EXPECT_NE(text.find("\n1.5,22.5,21.5\n"), text.npos) << text;
+
+    // A table without rows is for CSV only.
+    expect_done({"-q", "limits", "out.h5"});
+    EXPECT_EQ(export_as("csv"), (std::set<std::string>{"chi2_q_e.csv", "limits_0.9_q_e.csv"}));
+    auto const result = run({"export", "out.h5", "--format", "hepdata", "-o", "hepdata"});
+    EXPECT_EQ(result.exit_code, 0) << result;
+    EXPECT_TRUE(result.said("warning: allowed intervals of q_e at 90% C.L.: none, and HEPData takes no table without rows"))
+        << result;
+    EXPECT_FALSE(fs::exists(file("hepdata") / "limits_0.9_q_e.yaml"));
+    auto const documents = YAML::LoadAllFromFile((file("hepdata") / "submission.yaml").string());
+    ASSERT_EQ(documents.size(), 2U);
+    EXPECT_EQ(HepDataRules::expect_entry(documents[1]), "chi2_q_e.yaml");
+    HepDataRules::expect_table(YAML::LoadFile((file("hepdata") / "chi2_q_e.yaml").string()));
 }
 
 TEST_F(Export, FullDiskIsAFailureThatNamesTheFile)

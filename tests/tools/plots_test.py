@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,9 +35,10 @@ import surface_files as files  # noqa: E402
 
 import nuscan_plots  # noqa: E402
 import nuscan_plots.__main__ as command_line  # noqa: E402
-from nuscan_plots import draw, published, quantities, spectra, style  # noqa: E402
+from nuscan_plots import draw, overview, published, quantities, spectra, style  # noqa: E402
 from nuscan_plots.paper import benchmarks, figures, places, report, statements, table1, uncertainties  # noqa: E402
-from nuscan_plots.paper.scans import EXPERIMENTS, Finished, Scan  # noqa: E402
+from nuscan_plots.paper.program import Program  # noqa: E402
+from nuscan_plots.paper.scans import EXPERIMENTS, Finished, Scan, plan, run_one  # noqa: E402
 
 NUSCAN = Path()
 RED = style.EXPERIMENTS["xenonnt_sr0"]
@@ -144,6 +147,7 @@ class Reading(Case):
         h5py.File(foreign, "w").close()
         wrong = {
             self.folder / "none.h5": ("no such file", "nuscan scan"),
+            self.folder: ("is a folder", "*.h5"),
             text: ("not an HDF5 file",),
             cut: ("truncated", "run the scan again"),
             foreign: ("no schema version",),
@@ -194,6 +198,92 @@ class Drawing(Case):
         (line,) = draw.plane(panel, surface, RED)
         np.testing.assert_allclose(np.log(line[:, 0] / 0.1) ** 2 + np.log(line[:, 1] / 1e-5) ** 2, TWO_PARAMETERS, rtol=5e-3)
 
+    def test_shading_ends_at_the_lines(self) -> None:
+        # Coarse on purpose: interpolated in other coordinates, the shading would end elsewhere between the nodes.
+        m, g = np.geomspace(1e-4, 1e2, 13), np.geomspace(1e-8, 1e-2, 13)
+        chi2 = 10.0 + np.log(m[:, None] / 0.05) ** 2 + np.log(g[None, :] / 1e-5) ** 2
+        axes = [files.SyntheticAxis("m_V", m, "MeV", "m_V", "log"), files.SyntheticAxis("g_V", g, "1", "g_V", "log")]
+        surface = nuscan_plots.load(files.write_surface(self.folder / "l.h5", axes, chi2, 1e9))
+        for shade in ("allowed", "excluded"):
+            _, panel = plt.subplots()
+            (line,) = draw.plane(panel, surface, RED, shade=shade)
+            (area,) = panel.patches
+            corners = {tuple(point) for point in np.round(np.log(area.get_path().vertices), 9)}
+            self.assertLessEqual({tuple(point) for point in np.round(np.log(line), 9)}, corners, shade)
+            # What is excluded has the frame around it.
+            frame = {tuple(np.round(np.log([x, y]), 9)) for x in (m[0], m[-1]) for y in (g[0], g[-1])}
+            self.assertEqual(frame <= corners, shade == "excluded")
+
+    def test_shading_of_a_plane_without_a_contour(self) -> None:
+        surface = nuscan_plots.load(ellipse(self.folder / "e.h5", widths=(1e-28, 1e-28)))
+        for shade, patches in (("allowed", 1), ("excluded", 0)):
+            _, panel = plt.subplots()
+            self.assertEqual(draw.plane(panel, surface, RED, shade=shade), [])
+            filled = [patch for patch in panel.patches if patch.get_path().vertices.size]
+            self.assertEqual(len(filled), patches, shade)
+
+    def test_a_plane_that_the_point_zero_excludes(self) -> None:
+        path = ellipse(self.folder / "e.h5")
+        with h5py.File(path, "a") as file:
+            file["grid/chi2"].attrs["chi2_zero"] = 1.0
+        for shade, patches in (("allowed", 0), ("excluded", 1)):
+            _, panel = plt.subplots()
+            self.assertEqual(draw.plane(panel, nuscan_plots.load(path), RED, shade=shade), [])
+            self.assertEqual(len(panel.patches), patches, shade)
+
+    def test_a_single_mass(self) -> None:
+        # A frame around it, a point in place of a line, and no warning of matplotlib.
+        g = np.geomspace(1e-8, 1e-2, 41)
+        for scale in ("linear", "log"):
+            axes = [files.SyntheticAxis("m_V", np.array([0.05]), "MeV", "m_V", scale), files.SyntheticAxis("g_V", g, "1", "g_V", "log")]
+            path = files.write_surface(self.folder / f"{scale}.h5", axes, 10.0 + (g[None, :] / 1e-6) ** 2, 10.0)
+            files.write_curve(path, "V", np.array([0.05]), np.array([1.6e-6]))
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                overview.draw_files([path], self.folder / "one.png", limits=True)
+                _, panel = plt.subplots()
+                surface = nuscan_plots.load(path)
+                draw.plane_frame(panel, surface)
+                line = draw.exclusion(panel, draw.mass_curve(surface), RED)
+            low, high = panel.get_xlim()
+            self.assertTrue(0.0 <= low < 0.05 < high, (low, high))
+            self.assertEqual(line.get_marker(), "o")
+            self.fails(lambda path=path: overview.draw_files([path], self.folder / "two.png"), "m_V", "--limits")
+
+    def test_a_legend_hides_no_line(self) -> None:
+        handles = [draw.line_handle(RED), draw.line_handle(draw.THRESHOLD)]
+
+        def boxes_and_lines(axes: Any) -> bool:
+            legend = draw.legend_inside(axes, handles)
+            axes.get_figure().canvas.draw()
+            box = legend.get_window_extent()
+            return any(draw.crosses(line, box) for line in axes.get_lines())
+
+        # Long straight lines have no point in the corners that they cross; the last one is a threshold with coordinates of its own.
+        for lines in (([0, 1], [0, 1]), ([0, 1], [1, 0]), ([0, 0.9, 1], [0.9, 0.9, 0])):
+            _, axes = plt.subplots(figsize=(4, 3), layout="constrained")
+            axes.set(xlim=(0, 1), ylim=(0, 1))
+            axes.plot(*lines)
+            axes.axhline(0.1)
+            self.assertFalse(boxes_and_lines(axes), lines)
+        # Where every corner has a line the legend goes above.
+        _, axes = plt.subplots(figsize=(4, 3), layout="constrained")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        for height in np.linspace(0.0, 1.0, 21):
+            axes.plot([0, 0.5, 1], [height, np.nan, height])
+            axes.plot([0, 1], [height, height])
+        self.assertFalse(boxes_and_lines(axes))
+        self.assertGreaterEqual(axes.get_legend().get_window_extent().y0, axes.bbox.y1 - 1.0)
+
+    def test_levels_given_twice(self) -> None:
+        path = ellipse(self.folder / "e.h5")
+        error = io.StringIO()
+        arguments = ["plot", str(path), "-o", str(self.folder / "x.png"), "--cl", "0.9", "--cl", "0.90"]
+        with mock.patch.object(sys, "argv", arguments), contextlib.redirect_stderr(error), self.assertRaises(SystemExit) as ended:
+            command_line.main()
+        self.assertEqual(ended.exception.code, 2)
+        self.assertIn("--cl: 0.9 is given twice", error.getvalue())
+
     def test_stored_contour_is_drawn_as_it_is(self) -> None:
         path = ellipse(self.folder / "e.h5")
         points = np.array([[0.0, 0.0], [1e-32, 2e-32], [3e-32, 1e-32]])
@@ -242,8 +332,6 @@ class Drawing(Case):
         self.fails(lambda: draw.mass_curve(nuscan_plots.load(ellipse(self.folder / "e.h5"))), "e.h5", "nuscan limits")
 
     def test_a_mediator_is_drawn_with_its_mass_along_x(self) -> None:
-        from nuscan_plots import overview
-
         surface = nuscan_plots.load(files.write_mediator(self.folder / "v.h5", "V", "xenonnt_sr0", 2e-7))
         exchanged = surface.transposed()
         self.assertEqual(list(exchanged.axes), ["g_V", "m_V"])
@@ -361,6 +449,52 @@ class Table1(Case):
         self.assertEqual(table1.difference(limit("q_e", None, 1e-13), limit("q_e", -1e-13, 1e-13)), float("inf"))
 
 
+class Pieces(Case):
+    """XENONnT's r2_e: one interval by a hair, with NuFIT 5.2 two."""
+
+    WHOLE = table1.Limit("r2_e", "cm^2", -6.4e-32, -9.31e-31, 9.258e-32, (), True)
+    SPLIT = table1.Limit("r2_e", "cm^2", -6.3e-32, -9.295e-31, 9.112e-32, ((-4.856e-31, -3.719e-31),), False)
+
+    def test_of_an_answer_and_of_a_file(self) -> None:
+        entry = {"parameter": "r2_e", "unit": "cm^2", "best_fit": -6.3e-32, "marginal": False}
+        entry["intervals"] = [[-9.295e-31, -4.856e-31], [-3.719e-31, 9.112e-32]]
+        self.assertEqual(table1.limits_of({"limits": [entry]})["r2_e"], self.SPLIT)
+        self.assertEqual(self.SPLIT.intervals, [(-9.295e-31, -4.856e-31), (-3.719e-31, 9.112e-32)])
+        self.assertAlmostEqual(self.SPLIT.width / (4.439e-31 + 4.6302e-31), 1.0)
+        path = ellipse(self.folder / "e.h5")
+        files.write_intervals(path, "r2_e", "cm^2", entry["intervals"], [[0, 0], [0, 0]])
+        self.assertEqual(table1.limit_of_grid(nuscan_plots.load(path).limits[0.9]["r2_e"]).gaps, self.SPLIT.gaps)
+        self.assertEqual(statements.interval(self.SPLIT, 1e-32), "[&minus;92.95, &minus;48.56] or [&minus;37.19, 9.11]")
+
+    def test_a_grid_that_misses_a_gap_disagrees(self) -> None:
+        one_piece = table1.Limit("r2_e", "cm^2", 0.0, self.SPLIT.lower, self.SPLIT.upper)
+        self.assertEqual(table1.difference(one_piece, self.SPLIT), float("inf"))
+        moved = table1.Limit("r2_e", "cm^2", 0.0, self.SPLIT.lower, self.SPLIT.upper, ((-4.856e-31, -3.5e-31),))
+        self.assertAlmostEqual(table1.difference(moved, self.SPLIT), 1.0 - 3.5 / 3.719)
+        # Where chi^2 only touches the threshold either number of pieces is right.
+        marginal = table1.Limit("r2_e", "cm^2", 0.0, -9.31e-31, 9.258e-32, ((-4.4e-31, -4.3e-31),), True)
+        self.assertEqual(table1.difference(marginal, self.WHOLE), 0.0)
+
+    def test_a_split_is_seen(self) -> None:
+        before, after = {"r2_e": self.WHOLE}, {"r2_e": self.SPLIT}
+        self.assertAlmostEqual(uncertainties.largest_shifts(before, after)["r2_e"].change, 9.112 / 9.258 - 1.0)
+        for first, second, what in (
+            (self.WHOLE, self.SPLIT, "splits"),
+            (self.SPLIT, self.WHOLE, "merges"),
+            (self.WHOLE, replace(self.WHOLE, marginal=False), "no longer marginal"),
+            (replace(self.WHOLE, marginal=False), self.WHOLE, "becomes marginal"),
+        ):
+            (reshaped,) = uncertainties.all_reshaped({"r2_e": first}, {"r2_e": second})
+            self.assertEqual(reshaped.what, what)
+        self.assertEqual(uncertainties.all_reshaped(before, before), ())
+
+    def test_ends_of_pieces_count(self) -> None:
+        moved = replace(self.SPLIT, gaps=((-4.856e-31, -3.2e-31),))
+        shift = uncertainties.largest_shifts({"r2_e": self.SPLIT}, {"r2_e": moved})["r2_e"]
+        self.assertAlmostEqual(shift.change, 3.2 / 3.719 - 1.0)
+        self.assertEqual(shift.end, "lower end of piece 2")
+
+
 def numbers(limits: dict[str, dict[str, table1.Limit]]) -> statements.Numbers:
     """Numbers for the statements; curves as in write_mediator, tensor strongest and pseudoscalar weakest."""
     mass = np.geomspace(1e-4, 1e2, 61)
@@ -403,6 +537,13 @@ class Statements(Case):
         self.assertEqual(found.verdict, "confirmed")
         self.assertIn("3.2", found.checks[0].text)
 
+    def test_another_confidence_level_is_said(self) -> None:
+        given = numbers(as_printed())
+        mass = np.geomspace(1e-3, 1.0, 9)
+        given.published_curves = [published.LimitCurve("g_V", mass, 0.0 * mass + 1e-6, "Borexino", "Borexino", "none", 0.95)]
+        self.assertIn("theirs is at 95% C.L., which makes the factor larger", statements.mediators_against_borexino(given).checks[0].text)
+        self.assertNotIn("C.L.", "".join(check.text for check in statements.moments_against_borexino(given).checks))
+
     def test_all_are_computed(self) -> None:
         found = statements.check_all(numbers(as_printed()))
         self.assertEqual(len(found), len(statements.ALL))
@@ -410,24 +551,41 @@ class Statements(Case):
         self.assertLessEqual(verdicts, {"confirmed", "partly", "contradicted", "not tested"})
 
 
+META = {
+    "version": "0.1.0", "commit": "abc", "compiler": "GNU", "device": "cpu", "host": "here", "start_utc": "2026-01-02T03:04:05Z",
+    "self_check": {"points": 4, "worst": 1e-12},
+}  # fmt: skip
+
+
 class Report(Case):
-    def page(self, limits: dict[str, dict[str, table1.Limit]]) -> str:
+    def page(
+        self,
+        limits: dict[str, dict[str, table1.Limit]],
+        finished: list[Finished] | None = None,
+        metas: dict[str, dict[str, Any]] | None = None,
+        changed: dict[str, dict[str, table1.Limit]] | None = None,
+    ) -> str:
+        """The report where one variation of inputs gives the limits `changed`."""
         given = numbers(limits)
         grids = {(experiment, name): found for experiment in EXPERIMENTS for name, found in limits[experiment].items()}
         figure, axes = plt.subplots(figsize=(1, 1))
         axes.plot([0, 1], [0, 1])
         pictures = {name: draw.save(figure, self.folder / name) for name in figures.FIGURES}
-        effects = [
-            uncertainties.Effect(variation, experiment, uncertainties.largest_shifts(limits[experiment], limits[experiment]))
-            for variation in uncertainties.VARIATIONS
-            for experiment in variation.experiments
-        ]
+        effects = []
+        for variation in uncertainties.VARIATIONS:
+            for experiment in variation.experiments:
+                before, after = limits[experiment], limits[experiment]
+                if changed is not None and "NuFIT" in variation.text:
+                    after = changed[experiment]
+                shifts, reshaped = uncertainties.largest_shifts(before, after), uncertainties.all_reshaped(before, after)
+                effects.append(uncertainties.Effect(variation, experiment, shifts, reshaped))
         scan = Scan(Path("fig2_mu_e.toml"), "xenonnt_sr0", Path("x.h5"), ("mu_e",), 2001)
-        meta = {"version": "0.1.0", "commit": "abc", "compiler": "GNU", "device": "cpu", "host": "here", "start_utc": "now"}
+        finished = finished or [Finished(scan, 0.5)]
+        metas = metas or {"fig2_mu_e xenonnt_sr0": META}
         return report.page(
             report.Report(
                 table1.compare(published.load_paper_table1(), limits, grids), given, grids, statements.check_all(given), effects, pictures,
-                [Finished(scan, 0.5)], {"scans": 1.0, "all": 2.0}, meta, {"solar/gs98.toml": "00ff"}, False, 0.5,
+                finished, {"scans": 1.0, "all": 2.0}, "nuscan 0.1.0 (commit def)", metas, {"solar/gs98.toml": {"00ff"}}, False, 0.5,
             )
         )  # fmt: skip
 
@@ -448,6 +606,38 @@ class Report(Case):
         self.assertIn("1 of 26 printed limits are off by more than 3%: mu_tau (xenonnt_sr0)", self.page(limits))
 
 
+    def test_inputs_that_split_an_interval(self) -> None:
+        limits, changed = as_printed(), as_printed()
+        limits["xenonnt_sr0"]["r2_e"], changed["xenonnt_sr0"]["r2_e"] = Pieces.WHOLE, Pieces.SPLIT
+        changed["xenonnt_sr0"]["q_tau"] = limit("q_tau", -6.2e-13, 6.0e-13)
+        changed["xenonnt_sr0"]["q_mu"] = limit("q_mu", -5.6e-13, 5.4e-13)
+        page = self.page(limits, changed=changed)
+        self.assertIn("&lang;r<sup>2</sup><sub>&nu;e</sub>&rang; splits</span>", page)
+        self.assertIn(
+            "splits: [&minus;93.10, 9.26] (marginal) becomes [&minus;92.95, &minus;48.56] or [&minus;37.19, 9.11] 10<sup>&minus;32</sup>", page
+        )
+        # The largest of a family is in the table, below it all that move far.
+        self.assertIn("q<sub>&nu;&mu;</sub> &minus;11.48%, q<sub>&nu;&tau;</sub> +15.38%", page)
+        self.assertNotIn(" splits", self.page(limits))
+
+    def test_provenance_of_scans_used_again(self) -> None:
+        scans = [Scan(Path(f"{name}.toml"), "xenonnt_sr0", Path("x.h5"), ("mu_e",), 2001) for name in ("one", "two", "three")]
+        finished = [Finished(scans[0], 0.25), Finished(scans[1], 7.5, True), Finished(scans[2], 1.5, True)]
+        metas = {
+            "one xenonnt_sr0": {**META, "commit": "new", "start_utc": "2026-03-01T00:00:00Z"},
+            "two xenonnt_sr0": {**META, "commit": "old", "self_check": {"points": 9, "worst": 3e-9}},
+            "three xenonnt_sr0": {**META, "commit": "old", "start_utc": "2026-01-05T00:00:00Z", "dirty": True},
+        }
+        page = self.page(as_printed(), finished, metas)
+        for words in (
+            "nuscan 0.1.0 (commit def)", "<code>new</code>", "<code>old</code>, modified", "2026-03-01T00:00:00Z", "2026-01-05T00:00:00Z",
+            "used again from an earlier run</td><td>2<", "17 points recomputed independently, worst 3.0e-09 (two xenonnt_sr0)",
+            "<td>7.5</td><td>used again: as its file says</td>", "come from different programs",
+        ):  # fmt: skip
+            self.assertIn(words, page)
+        self.assertNotIn("come from different programs", self.page(as_printed()))
+
+
 class ReproducePaper(Case):
     def run_script(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [str(ROOT / "tools" / "reproduce-paper"), *arguments]
@@ -462,6 +652,16 @@ class ReproducePaper(Case):
         for word in (str(self.folder / "nuscan"), "cmake --preset release", "NUSCAN="):
             self.assertIn(word, result.stderr)
         self.assertFalse(output.exists())
+
+    def test_a_program_that_is_not_nuscan(self) -> None:
+        output = self.folder / "out"
+        for name in ("/bin/true", "/bin/cat"):
+            result = self.run_script("-o", str(output), NUSCAN=name)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+            self.assertIn("is not nuscan", result.stderr)
+            self.assertIn("NUSCAN", result.stderr)
+            self.assertFalse(output.exists())
 
     def test_help(self) -> None:
         result = self.run_script("--help")
@@ -508,6 +708,17 @@ class RealSurfaces(Case):
         self.assertAlmostEqual(curve.upper[30] / answer["limits"][0]["intervals"][-1][1], 1.0, delta=5e-3)  # 61 nodes over 6 decades
         self.assertTrue(surface.contours[0.9].lines)
 
+    def test_a_scan_used_again_and_one_that_is_damaged(self) -> None:
+        program = Program(NUSCAN)
+        (task,) = (scan for scan in plan(self.folder, True) if scan.name == "fig2_mu_e xenonnt_sr0")
+        _, there = run_one(program, task, True, False)
+        self.assertFalse(there)
+        seconds, there = run_one(program, task, True, False)
+        self.assertTrue(there)
+        self.assertEqual(seconds, nuscan_plots.load(task.output).meta["wall_time_s"])
+        task.output.write_bytes(task.output.read_bytes()[:3000])
+        self.fails(lambda: run_one(program, task, True, False), "truncated", "delete this one file", f"rm {task.output}")
+
     def test_profile_of_a_cube(self) -> None:
         path = self.scan("fig3_lambda", "--nodes", "13")
         self.nuscan("limits", str(path), "--keep", "Lambda_1", "Lambda_2")
@@ -525,11 +736,10 @@ class RealSurfaces(Case):
 
     def test_benchmarks(self) -> None:
         values = {"m_V": 0.01}
-        from nuscan_plots.paper.program import Program
-
         coupling = benchmarks.limit_of_coupling(Program(NUSCAN), "xenonnt_sr0", "g_V", values)
         point = benchmarks.Benchmark({**values, "g_V": coupling}, mock.Mock(), "g_V")
-        self.assertIn(f"vector, $g_{{V}} = {quantities.power_tex(coupling)}$", point.label)
+        self.assertIn(f"vector, $g_{{V}} = {quantities.power_tex(coupling, computed=True)}$", point.label)
+        self.assertEqual((quantities.power_tex(1.1e-7, computed=True), quantities.power_tex(5e-13)), (r"1.10 \times 10^{-7}", r"5 \times 10^{-13}"))
 
 
 if __name__ == "__main__":

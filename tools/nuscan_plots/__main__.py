@@ -31,6 +31,9 @@ def main() -> int:
     parser.add_argument("--cl", type=confidence, action="append", help="confidence level of contours; may repeat (default: 0.90)")
     parser.add_argument("--limits", action="store_true", help="of a mediator draw the limits that nuscan limits stored, not the contours")
     arguments = parser.parse_args()
+    for cl in arguments.cl or []:
+        if arguments.cl.count(cl) > 1:
+            parser.error(f"argument --cl: {cl:g} is given twice")
     try:
         from .overview import draw_files
 

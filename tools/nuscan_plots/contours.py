@@ -64,32 +64,65 @@ def contours(
     nodes: list[np.ndarray], logarithmic: list[bool], chi2: np.ndarray, levels: list[float]
 ) -> list[list[tuple[bool, np.ndarray]]]:
     """For each level its pieces: whether closed, and points [n, 2]."""
-    good = np.isfinite(chi2)
-    if not good.any():
-        return [[] for _ in levels]
-    lowest = chi2[good].min()
-    # The root has the same contours and is close to linear where chi^2 is parabolic, which linear interpolation between nodes likes.
-    root = np.ma.masked_array(np.sqrt(np.where(good, chi2, lowest) - lowest), mask=~good)
-    x, y = (np.log(axis) if log else axis for axis, log in zip(nodes, logarithmic))
-    # contourpy takes coordinates of any size, but looks for equal ends to close a line: give it nodes of order one.
-    x_unit, y_unit = (np.ptp(axis) for axis in (x, y))
-    generator = contourpy.contour_generator(
-        (x - x[0]) / x_unit, (y - y[0]) / y_unit, root.T, line_type=contourpy.LineType.SeparateCode
-    )
+    plane = Plane(nodes, logarithmic, chi2)
     result = []
     for level in levels:
         pieces = []
-        if level > lowest:
-            lines, codes = generator.lines(float(np.sqrt(level - lowest)))
-            for line, code in zip(lines, codes):
-                # The last point of a closed line is its first (code 79, CLOSEPOLY).
-                points = line * (x_unit, y_unit) + (x[0], y[0])
-                for column, log in enumerate(logarithmic):
-                    if log:
-                        points[:, column] = np.exp(points[:, column])
-                pieces.append((bool(code[-1] == 79), points))
+        if level > plane.lowest:
+            lines, codes = plane.generator.lines(plane.root(level))
+            # The last point of a closed line is its first (code 79, CLOSEPOLY).
+            pieces = [(bool(code[-1] == 79), plane.in_units(line)) for line, code in zip(lines, codes)]
         result.append(pieces)
     return result
+
+
+def regions(
+    nodes: list[np.ndarray], logarithmic: list[bool], chi2: np.ndarray, level: float, allowed: bool = True
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What `contours` encloses: polygons with chi^2 up to a level (or from it on), each as points [n, 2] and matplotlib path codes,
+    holes included. Its edges are the contours themselves, as both are followed in the same coordinates."""
+    plane = Plane(nodes, logarithmic, chi2)
+    if not level > plane.lowest:  # NaN included
+        if allowed or not np.isfinite(plane.lowest):
+            return []
+        lower, upper = -1.0, plane.highest + 1.0
+    else:
+        root = plane.root(level)
+        lower, upper = (-1.0, root) if allowed else (root, max(root, plane.highest) + 1.0)
+    polygons, codes = plane.generator.filled(lower, upper)
+    return [(plane.in_units(points), code) for points, code in zip(polygons, codes)]
+
+
+class Plane:
+    """A plane of chi^2 in the coordinates in which contours are followed: ln of a log axis, and sqrt(chi^2 - least chi^2)."""
+
+    def __init__(self, nodes: list[np.ndarray], logarithmic: list[bool], chi2: np.ndarray) -> None:
+        good = np.isfinite(chi2)
+        self.lowest = float(chi2[good].min()) if good.any() else float("nan")
+        # The root has the same contours and is close to linear where chi^2 is parabolic, which linear interpolation between nodes likes.
+        root = np.ma.masked_array(np.sqrt(np.where(good, chi2, self.lowest) - self.lowest), mask=~good)
+        self.highest = float(root.max()) if good.any() else float("nan")
+        axes = [np.log(axis) if log else axis for axis, log in zip(nodes, logarithmic)]
+        # contourpy takes coordinates of any size, but looks for equal ends to close a line: give it nodes of order one.
+        self._begin = np.array([axis[0] for axis in axes])
+        self._unit = np.array([np.ptp(axis) for axis in axes])
+        self._logarithmic = logarithmic
+        x, y = ((axis - begin) / unit for axis, begin, unit in zip(axes, self._begin, self._unit))
+        self.generator = contourpy.contour_generator(
+            x, y, root.T, line_type=contourpy.LineType.SeparateCode, fill_type=contourpy.FillType.OuterCode
+        )
+
+    def root(self, level: float) -> float:
+        """The value of the interpolated function at chi^2 = `level`."""
+        return float(np.sqrt(level - self.lowest))
+
+    def in_units(self, points: np.ndarray) -> np.ndarray:
+        """Points of contourpy in the axes' own units."""
+        points = points * self._unit + self._begin
+        for column, log in enumerate(self._logarithmic):
+            if log:
+                points[:, column] = np.exp(points[:, column])
+        return points
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ Ticks of linear axes are labelled in customary powers of ten, which the axis tit
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import AutoMinorLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import BboxBase
 
 from . import quantities, style
+from .contours import regions
 from .errors import NuscanError
 from .published import LimitCurve
 from .spectra import Spectrum
@@ -47,7 +51,7 @@ def set_axis(axes: Axes, direction: str, axis: Axis) -> None:
     title = quantities.axis_title(axis.name, axis.label, axis.unit, axis.logarithmic)
     line = axes.xaxis if direction == "x" else axes.yaxis
     (axes.set_xscale if direction == "x" else axes.set_yscale)(axis.scale)
-    (axes.set_xlim if direction == "x" else axes.set_ylim)(axis.values[0], axis.values[-1])
+    (axes.set_xlim if direction == "x" else axes.set_ylim)(*axis_range(axis))
     line.set_label_text(title.text)
     if axis.logarithmic:
         line.set_major_locator(LogLocator(numticks=12))
@@ -57,6 +61,17 @@ def set_axis(axes: Axes, direction: str, axis: Axis) -> None:
         line.set_major_locator(MaxNLocator(6 if direction == "x" else 8, steps=[1, 2, 2.5, 5, 10]))
         line.set_minor_locator(AutoMinorLocator())
         line.set_major_formatter(FuncFormatter(lambda value, _: f"${round(value / title.scale, 9):g}$"))
+
+
+def axis_range(axis: Axis) -> tuple[float, float]:
+    """The range of an axis; a frame around it where it has a single value."""
+    low, high = float(axis.values[0]), float(axis.values[-1])
+    if low < high:
+        return low, high
+    if axis.logarithmic:
+        return low / 10.0**0.5, low * 10.0**0.5
+    around = abs(low) or quantities.customary(axis.name)
+    return low - around, low + around
 
 
 def profile(axes: Axes, surface: Map, drawn_as: Style, label: str | None = None) -> Line2D:
@@ -80,8 +95,14 @@ def profile(axes: Axes, surface: Map, drawn_as: Style, label: str | None = None)
         linestyle=drawn_as.linestyle,
         linewidth=drawn_as.linewidth,
         label=drawn_as.label if label is None else label,
+        **single_point(axis.values),
     )
     return line
+
+
+def single_point(values: np.ndarray) -> dict[str, Any]:
+    """A marker for a line that would have no length."""
+    return {"marker": "o", "markersize": 4} if values.size == 1 else {}
 
 
 def profile_frame(axes: Axes, axis: Axis, highest: float = 8.0) -> None:
@@ -127,11 +148,11 @@ def plane(
             )
         drawn += contour.lines
         if order == 0 and drawn_as.shade > 0.0 and shade != "none":
-            x, y = (axis.values for axis in surface.axes.values())
-            above = contour.level - surface.chi2_min
-            z = np.ma.masked_invalid(np.minimum(surface.delta_chi2, 100.0 * above)).T
-            levels = [-1.0, above] if shade == "allowed" else [above, 200.0 * above]
-            axes.contourf(x, y, z, levels=levels, colors=[drawn_as.color], alpha=drawn_as.shade)
+            nodes, logarithmic = zip(*((axis.values, axis.logarithmic) for axis in surface.axes.values()), strict=True)
+            polygons = regions(list(nodes), list(logarithmic), surface.chi2, contour.level, shade == "allowed")
+            if polygons:
+                path = Path.make_compound_path(*(Path(points, codes) for points, codes in polygons))
+                axes.add_patch(PathPatch(path, facecolor=drawn_as.color, alpha=drawn_as.shade, linewidth=0))
     if best_fit is not None:
         # At the edge of the plot half a marker has to be outside of it.
         axes.plot(*best_fit, marker="*", markersize=8, color=drawn_as.color, markeredgewidth=0, linestyle="", clip_on=False, zorder=5)
@@ -179,6 +200,7 @@ def exclusion(axes: Axes, curve: MassCurve, drawn_as: Style, label: str | None =
         linestyle=drawn_as.linestyle,
         linewidth=drawn_as.linewidth,
         label=drawn_as.label if label is None else label,
+        **single_point(curve.mass),
     )
     if drawn_as.shade > 0.0:
         top = axes.get_ylim()[1]
@@ -274,28 +296,40 @@ def legend_above(figure: Figure, handles: Iterable[Line2D | Patch], columns: int
 
 
 def legend_inside(axes: Axes, handles: Sequence[Line2D | Patch], title: str | None = None) -> Legend:
-    """Legend in the corner where it hides least of the lines."""
+    """Legend in a corner where it hides no line; above the axes where there is no such corner."""
     figure = axes.get_figure()
-    lines = [line.get_xydata() for line in axes.get_lines() if line.get_transform() == axes.transData and line.get_xydata().size]
-    points = np.concatenate(lines) if lines else np.empty((0, 2))
-    with np.errstate(all="ignore"):
-        pixels = axes.transData.transform(points[np.isfinite(points).all(axis=1)])
 
-    def draw_legend(corner: str) -> Legend:
-        return axes.legend(handles=handles, title=title, loc=corner, alignment="left")
-
-    def hidden(corner: str) -> int:
-        legend = draw_legend(corner)
+    def free(corner: str) -> bool:
+        legend = axes.legend(handles=handles, title=title, loc=corner, alignment="left")
         figure.canvas.draw()
-        (left, bottom), (right, top) = legend.get_window_extent().padded(6).get_points()
-        x, y = pixels.T
-        return int(np.count_nonzero((left < x) & (x < right) & (bottom < y) & (y < top)))
+        box = legend.get_window_extent().padded(6)
+        return not any(crosses(line, box) for line in axes.get_lines())
 
-    corners = ("lower right", "upper left", "upper right", "lower left", "upper center", "lower center")
-    return draw_legend(min(corners, key=hidden))
+    for corner in ("lower right", "upper left", "upper right", "lower left", "upper center", "lower center"):
+        if free(corner):
+            return axes.get_legend()
+    return axes.legend(
+        handles=handles, title=title, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(2, len(handles)), alignment="left",
+        borderaxespad=0.2,
+    )  # fmt: skip
 
 
-def save(figure: Figure, stem: Path, formats: Sequence[str] = ("png", "pdf")) -> list[Path]:
+def crosses(line: Line2D, box: BboxBase) -> bool:
+    """Whether a line, or one of its points, passes through a box in pixels."""
+    path = line.get_transform().transform_path(line.get_path())
+    points = np.ma.filled(path.vertices, np.nan)
+    good = np.isfinite(points).all(axis=1)
+    (left, bottom), (right, top) = box.get_points()
+    x, y = points[good].T
+    if ((left <= x) & (x <= right) & (bottom <= y) & (y <= top)).any():
+        return True
+    # Points that are not there interrupt a line.
+    ends = [-1, *np.flatnonzero(~good), len(points)]
+    runs = [points[begin + 1 : end] for begin, end in pairwise(ends)]
+    return any(len(run) > 1 and Path(run).intersects_bbox(box, filled=False) for run in runs)
+
+
+def save(figure: Figure, stem: FilePath, formats: Sequence[str] = ("png", "pdf")) -> list[FilePath]:
     """Writes a figure, one file per format; returns the files.
 
     The files say nothing of when they were made: the same input gives the same bytes.

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D  # noqa: E402
 
 from . import draw, style  # noqa: E402
 from .errors import NuscanError  # noqa: E402
-from .published import PublishedError, load_curves  # noqa: E402
+from .published import DataFolderMissing, load_curves  # noqa: E402
 from .style import Style  # noqa: E402
 from .surface import Map, Surface, load  # noqa: E402
 
@@ -136,9 +136,7 @@ def planes(
         return []
     try:
         curves = load_curves(parameter=names[1])
-    except PublishedError as error:
-        if "not found" not in str(error):
-            raise
+    except DataFolderMissing as error:
         print(f"no curves of other experiments: {error}", file=sys.stderr)
         curves = []
     return [draw.published_curve(axes, curve, order) for order, curve in enumerate(curves)]

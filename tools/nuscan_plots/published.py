@@ -24,6 +24,10 @@ class PublishedError(ValueError):
     """A file that cannot be used. One line: where, what is wrong, what would be right."""
 
 
+class DataFolderMissing(PublishedError):
+    """The package is installed without nuscan's data folder."""
+
+
 @dataclass(frozen=True)
 class PublishedLimit:
     """Allowed values of one parameter, in its unit and in nuscan's normalisation; `lower` is None for the physical bound 0."""
@@ -97,7 +101,12 @@ _BESIDE = Path(__file__).resolve().parents[2] / "data"
 
 
 def data_folder() -> Path:
-    """nuscan's data folder: NUSCAN_DATA_DIR, or the one that belongs to this module, or to the nuscan on PATH."""
+    """nuscan's data folder: NUSCAN_DATA_DIR, or the one that belongs to this module, or to the nuscan on PATH.
+
+    Raises:
+        DataFolderMissing: there is none of them.
+        PublishedError: NUSCAN_DATA_DIR names no folder.
+    """
     if named := os.environ.get("NUSCAN_DATA_DIR"):
         if not Path(named).is_dir():
             raise PublishedError(f"environment variable NUSCAN_DATA_DIR: {named}: no such data folder")
@@ -109,7 +118,7 @@ def data_folder() -> Path:
         if place.is_dir():
             return place
     looked = ", ".join(map(str, places))
-    raise PublishedError(f"data folder not found (looked at {looked}); set NUSCAN_DATA_DIR to the folder data/ of nuscan")
+    raise DataFolderMissing(f"data folder not found (looked at {looked}); set NUSCAN_DATA_DIR to the folder data/ of nuscan")
 
 
 def _read_text(path: Path) -> str:

@@ -72,19 +72,20 @@ def html(parameter: str) -> str:
             return f"{kind}<sub>{index}</sub>"
 
 
-def power_tex(value: float) -> str:
-    """A number as LaTeX: `10^{-11}`, `5 \\times 10^{-13}`, `0.65`."""
+def power_tex(value: float, computed: bool = False) -> str:
+    """A number as LaTeX: `10^{-11}`, `5 \\times 10^{-13}`, `0.65`; a computed one with all its three digits, `1.10`."""
+    form = "#.3g" if computed else ".3g"
     if value == 0.0 or 1e-2 <= abs(value) < 1e4:
-        return f"{value:.3g}"
+        return f"{value:{form}}"
     exponent = math.floor(math.log10(abs(value)) + 1e-12)
-    mantissa = f"{value / 10.0**exponent:.3g}"
+    mantissa = f"{value / 10.0**exponent:{form}}"
     return rf"10^{{{exponent}}}" if mantissa == "1" else rf"{mantissa} \times 10^{{{exponent}}}"
 
 
-def value_tex(parameter: str, value: float, unit: str) -> str:
-    """`mu = 10^-11 mu_B` as LaTeX with dollar signs."""
+def value_tex(parameter: str, value: float, unit: str, computed: bool = False) -> str:
+    """`mu = 10^-11 mu_B` as LaTeX with dollar signs; of a computed value all three digits."""
     spaced = rf"\,{UNIT_TEX.get(unit, unit)}" if UNIT_TEX.get(unit, unit) else ""
-    return rf"${tex(parameter)} = {power_tex(value)}{spaced}$"
+    return rf"${tex(parameter)} = {power_tex(value, computed)}{spaced}$"
 
 
 @dataclass(frozen=True)

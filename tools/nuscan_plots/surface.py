@@ -178,8 +178,10 @@ def compute_contour(surface: Map, cl: float) -> Contour:
     from .contours import contours
 
     if len(surface.axes) != 2 or min(surface.chi2.shape) < 2:
+        shape = ", ".join(f"{name}: {axis.values.size}" for name, axis in surface.axes.items())
         raise NuscanError(
-            f"{surface.path}: has {len(surface.axes)} axes; a contour needs two, with two points or more on each"
+            f"{surface.path}: a contour needs two axes with two nodes or more on each, here they have {shape}; limits of a mediator at a "
+            "single mass are drawn with --limits"
         )
     threshold = chi2_threshold(cl)
     level = surface.chi2_min + threshold
@@ -193,6 +195,8 @@ def compute_contour(surface: Map, cl: float) -> Contour:
 @contextlib.contextmanager
 def _reading(path: Path) -> Iterator[h5py.File]:
     """Opens a file; whatever goes wrong inside becomes a NuscanError of one line."""
+    if path.is_dir():
+        raise NuscanError(f"{path}: is a folder; give one of the surface files (*.h5) in it")
     if not path.is_file():
         raise NuscanError(f"{path}: no such file; `nuscan scan GRID.toml -o {path.name}` makes one")
     try:

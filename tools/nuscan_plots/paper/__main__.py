@@ -18,7 +18,7 @@ from ..spectra import from_json
 from ..surface import Intervals
 from . import benchmarks, figures, places, report, scans, statements, table1, uncertainties
 from .program import Program, side_by_side
-from .scans import EXPERIMENTS, PAPER, Finished, Surfaces, say
+from .scans import EXPERIMENTS, PAPER, Surfaces, say
 from .table1 import Limit
 
 GRIDS_OF_PROFILES = {
@@ -82,12 +82,13 @@ def collaboration_events() -> dict[str, float]:
     return tomllib.loads(path.read_text(encoding="utf-8"))["collaboration_sm_counts"]
 
 
-def hashes(surfaces: Surfaces, finished: list[Finished]) -> dict[str, str]:
+def hashes(metas: dict[str, dict[str, Any]]) -> dict[str, set[str]]:
     """SHA-256 of every data file that any of the scans used."""
-    found: dict[str, str] = {}
-    for done in finished:
-        meta = surfaces(done.scan.grid.stem, done.scan.experiment).meta
-        found.update({name: digest for name, digest in meta["data_sha256"].items() if name != "NX_class"})
+    found: dict[str, set[str]] = {}
+    for meta in metas.values():
+        for name, digest in meta["data_sha256"].items():
+            if name != "NX_class":
+                found.setdefault(name, set()).add(digest)
     return found
 
 
@@ -95,6 +96,7 @@ def run(output: Path, quick: bool, restart: bool) -> bool:
     """Everything; returns whether all printed limits are met and the grids agree with them."""
     places.require_grids()
     program = Program(places.program())
+    identity = program.identity()
     published, others, curves = load_paper_table1(), load_limits(), load_curves()
     if output.exists() and not output.is_dir():
         raise NuscanError(f"{output}: is a file; give a folder with -o")
@@ -129,6 +131,7 @@ def run(output: Path, quick: bool, restart: bool) -> bool:
     table1.write_csv(output / "table1.csv", rows)
     clock.seconds["all"] = clock.total()
     usage = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    metas = {done.scan.name: surfaces(done.scan.grid.stem, done.scan.experiment).meta for done in finished}
     made = report.Report(
         rows,
         numbers,
@@ -138,8 +141,9 @@ def run(output: Path, quick: bool, restart: bool) -> bool:
         drawn,
         finished,
         clock.seconds,
-        surfaces(finished[-1].scan.grid.stem, finished[-1].scan.experiment).meta,
-        hashes(surfaces, finished),
+        identity,
+        metas,
+        hashes(metas),
         quick,
         usage / 2**20,
     )

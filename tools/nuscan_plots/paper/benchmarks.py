@@ -32,7 +32,7 @@ class Benchmark:
                 for name, value in self.values.items()
             )
         kind = quantities.MEDIATORS[self.at_limit.removeprefix("g_")]
-        return f"{kind}, {quantities.value_tex(self.at_limit, self.values[self.at_limit], '1')}"
+        return f"{kind}, {quantities.value_tex(self.at_limit, self.values[self.at_limit], '1', computed=True)}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,7 @@ def profiles(run: Run, names: list[list[tuple[str, str]]]) -> Figure:
         for experiment in DRAWN:
             draw.profile(panel, surfaces(grid, experiment), style.EXPERIMENTS[experiment])
         draw.profile_frame(panel, surfaces(grid, EXPERIMENTS[0]).axes[parameter])
+    figure.align_ylabels()
     draw.legend_above(figure, [*handles_of_experiments(), draw.line_handle(draw.THRESHOLD)])
     return figure
 
@@ -91,6 +92,7 @@ def planes(run: Run, choices: list[list[Callable[[Surfaces, str], tuple[Surface,
             draw.plane(panel, plane, style.EXPERIMENTS[experiment], best_fit=best_fit_in(surface, plane))
         draw.plane_frame(panel, choose(surfaces, EXPERIMENTS[0])[1])
     star = Line2D([], [], marker="*", markersize=8, color="0.3", markeredgewidth=0, linestyle="", label="best fit")
+    figure.align_ylabels()
     draw.legend_above(figure, [*handles_of_experiments(), star])
     return figure
 
@@ -131,6 +133,7 @@ def figure1(run: Run) -> Figure:
             spectra_panel(axes[row, column], panel, points)
             excess_panel(axes[row + 1, column], panel, points)
         axes[1, column].set_xlabel("")
+        figure.align_ylabels(axes[:, column])
     return figure
 
 
@@ -218,7 +221,7 @@ def figure6(run: Run) -> Figure:
             curve.mass, curve.upper, color=style.OTHER_COLOURS[order], linestyle=style.OTHER_LINES[order], linewidth=1.5,
             label=quantities.MEDIATORS[kind],
         )  # fmt: skip
-    last.legend(loc="upper left", title="XENONnT", alignment="left")
+    draw.legend_inside(last, last.get_lines(), "XENONnT")
     shaded = Patch(color="0.5", alpha=0.3, linewidth=0, label="excluded, 90% C.L.")
     draw.legend_above(figure, [*handles_of_experiments(), shaded])
     return figure

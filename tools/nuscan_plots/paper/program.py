@@ -47,6 +47,17 @@ class Program:
             raise NuscanError(f"nuscan {' '.join(arguments)}: {reason}")
         return done
 
+    def identity(self) -> str:
+        """What the program says of itself: version, commit, compiler. NuscanError unless it is nuscan."""
+        try:
+            done = subprocess.run([self.path, "--version"], capture_output=True, text=True, check=False, errors="replace", timeout=60)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NuscanError(f"{self.path}: cannot be run ({error}); NUSCAN names another program") from error
+        words = next(iter(done.stdout.splitlines()), "")
+        if done.returncode != 0 or not words.startswith("nuscan "):
+            raise NuscanError(f"{self.path}: is not nuscan (--version says '{words[:60]}'); NUSCAN names another program")
+        return words
+
     def json(self, *arguments: str) -> Any:
         """What a command prints with --json."""
         done = self.run(*arguments, "--json")

@@ -25,16 +25,19 @@ FAMILIES = ("mu", "Lambda", "q", "r2")
 CAPTIONS = {
     "fig1": "Data with central 68.27% Poisson intervals, background, Standard Model, and benchmark points: magnetic moment, millicharge "
     "and charge radius above; mediators of 10 keV, each at its own 90% C.L. limit in that experiment, below. No pull is applied: in the fit, the "
-    "normalisation of <sup>37</sup>Ar (LZ, 2.8 keV) comes down. Narrow panels: what a point adds to the Standard Model.",
+    "normalisation of <sup>37</sup>Ar (LZ, 2.8 keV) comes down. Narrow panels: what a point adds to the Standard Model, in the unit of the "
+    "panel above.",
     "fig2": "&Delta;&chi;<sup>2</sup> of the effective magnetic moments, one at a time.",
     "fig3": "90% C.L. regions (two parameters). Above: effective magnetic moments, the third one 0. Below: moduli of the transition "
     "moments, &chi;<sup>2</sup> minimised over the third one.",
     "fig4": "&Delta;&chi;<sup>2</sup> of millicharges (above) and charge radii (below), one at a time. The hump of the charge radius of "
     "&nu;<sub>e</sub> in XENONnT stays just below the threshold of 90% C.L.",
     "fig5": "90% C.L. regions (two parameters) of millicharges (above) and charge radii (below), the third one 0. The frame is that of the "
-    "paper; contours with LZ's own efficiency may leave it.",
+    "paper; contours with LZ's own efficiency may leave it. In the planes with the charge radius of &nu;<sub>e</sub>, &chi;<sup>2</sup> is "
+    "least along a ring and almost flat on it (the square of what is new cancels its interference with the Standard Model there): the star is its "
+    "lowest node, not a preferred value. The hump inside the ring stays below the threshold, so that the regions have no hole.",
     "fig6": "Limits on the coupling of a mediator against its mass, 90% C.L., one parameter, &chi;<sup>2</sup> least at each mass. Last "
-    "panel: all mediators, XENONnT.",
+    "panel: all mediators, XENONnT. Where only one line of LZ is seen, both efficiencies give the same limit.",
     "fig7": "Limits on vector and scalar mediators, as in Fig. 6, beside other experiments as far as their curves are at hand.",
     "fig8": "&Delta;&chi;<sup>2</sup> of anapole moments, one at a time; a charge radius acts as a = &minus;r<sup>2</sup>/6.",
 }  # fmt: skip
@@ -65,9 +68,12 @@ class Report:
     finished: list[Finished]
     seconds: dict[str, float]
     """Wall time by stage."""
-    meta: dict[str, Any]
-    """Provenance of one of the surfaces."""
-    data_sha256: dict[str, str]
+    program: str
+    """What the program of this run says of itself: version, commit, compiler."""
+    metas: dict[str, dict[str, Any]]
+    """Provenance of every surface used, by name of the scan."""
+    data_sha256: dict[str, set[str]]
+    """SHA-256 of every data file; several where scans of different times saw different ones."""
     quick: bool
     peak_memory: float
     """Of the largest process, in GiB."""
@@ -181,28 +187,54 @@ def missing_curves(curves: list[LimitCurve]) -> str:
     return " Curves: " + "; ".join(f"{escape(curve.label)} ({escape(curve.parameter)}, {escape(curve.reference)})" for curve in drawn) + "."
 
 
+def percent(change: float) -> str:
+    """A relative change with its sign, as HTML."""
+    return "0" if abs(change) < 5e-5 else f"{100 * change:+.2f}".replace("-", "&minus;")
+
+
+def shift_cell(effect: Effect | None, family: str) -> str:
+    """The largest shift in a family, and limits of it that change their shape."""
+    shift = effect.of_family(family) if effect else None
+    if effect is None or shift is None:
+        return "&ndash;"
+    cell = f'<span title="{shift.parameter}, {shift.end}">{percent(shift.change)}</span>'
+    lines = [quantities.html(shift.parameter)] if abs(shift.change) >= 0.01 else []
+    lines += [f"{quantities.html(r.parameter)} {r.what}" for r in effect.reshaped if quantities.family(r.parameter) == family]
+    return cell + "".join(f"<br><span class='small'>{line}</span>" for line in lines)
+
+
 def inputs_section(report: Report) -> str:
     by_key = {(effect.variation, effect.experiment): effect for effect in report.effects}
-    body = []
-    for variation in VARIATIONS:
-        cells = [variation.text]
-        for experiment in EXPERIMENTS:
-            effect = by_key.get((variation, experiment))
-            for family in FAMILIES:
-                shift = effect.shifts.get(family) if effect else None
-                if shift is None:
-                    cells.append("&ndash;")
-                    continue
-                number = "0" if abs(shift.change) < 5e-5 else f"{100 * shift.change:+.2f}".replace("-", "&minus;")
-                which = f"<br><span class='small'>{quantities.html(shift.parameter)}</span>" if abs(shift.change) >= 0.01 else ""
-                cells.append(f'<span title="{shift.parameter}, {shift.end} end">{number}</span>{which}')
-        body.append(cells)
+    body = [
+        [variation.text, *(shift_cell(by_key.get((variation, e)), family) for e in EXPERIMENTS for family in FAMILIES)]
+        for variation in VARIATIONS
+    ]
     symbols = {"mu": "&mu;", "Lambda": "&Lambda;", "q": "q", "r2": "r<sup>2</sup>"}
     header = ["change of the limits [%]", *(f"{NAMES[e]}, {symbols[f]}" for e in EXPERIMENTS for f in FAMILIES)]
+    notes = [note for effect in report.effects for note in notes_on(effect)]
+    listed = f"<ul class='small'>{''.join(f'<li>{note}</li>' for note in notes)}</ul>" if notes else ""
     return (
         "<h2>Uncertain inputs</h2>\n<p>One input changed at a time, all limits computed again: the largest relative change of any end of a "
-        "limit in each family of parameters (which one: hover over the number).</p>\n" + table(header, body)
+        "limit in each family of parameters (which one: hover over the number), and which intervals split, merge, or come or cease to be "
+        "marginal. A number is the largest of its family, not the only one: below the table, all limits that move by more than "
+        f"{100 * TOLERANCE:g}%. Anapole moments follow the charge radii, a = &minus;r<sup>2</sup>/6.</p>\n" + table(header, body) + listed
     )
+
+
+def notes_on(effect: Effect) -> list[str]:
+    """What a table of largest shifts does not tell of an effect: limits that change their shape, and everything that moves far."""
+    where = f"{effect.variation.text}, {NAMES[effect.experiment]}: "
+    notes = []
+    for reshaped in effect.reshaped:
+        name = reshaped.parameter
+        before, after = reshaped.before, reshaped.after
+        scale = quantities.customary(name)
+        texts = [interval(limit, scale) + (" (marginal)" if limit.marginal else "") for limit in (before, after)]
+        notes.append(f"{where}{quantities.html(name)} {reshaped.what}: {texts[0]} becomes {texts[1]} {quantities.unit_html(name, before.unit)}")
+    far = [shift for shift in effect.shifts.values() if abs(shift.change) > TOLERANCE]
+    if far:
+        notes.append(where + ", ".join(f"{quantities.html(shift.parameter)} {percent(shift.change)}%" for shift in far))
+    return notes
 
 
 def counts_section(report: Report) -> str:
@@ -218,7 +250,8 @@ def counts_section(report: Report) -> str:
     return (
         "<h2>Standard Model counts</h2>\n" + table(header, body) + "<p class='small'>Free: electrons count above their binding "
         "energy, as in the paper and in all limits here. XENONnT's number is for 1&ndash;30 keV, digitised from Fig. 4 of arXiv:2207.11330; "
-        "LZ's is from arXiv:2207.03764.</p>"
+        "LZ's is from arXiv:2207.03764. No one treatment meets both: the random phase approximation with relativistic wave functions (RRPA) brings "
+        "LZ to its own number and takes XENONnT away from its, which free electrons meet.</p>"
     )
 
 
@@ -242,23 +275,54 @@ def agreement_section(report: Report) -> str:
     )
 
 
+def program_of(meta: dict[str, Any]) -> str:
+    """The program that made a surface."""
+    modified = ", modified" if meta.get("dirty") else ""
+    return f"nuscan {escape(str(meta['version']))}, commit <code>{escape(str(meta['commit']))}</code>{modified}, {escape(str(meta['compiler']))}"
+
+
+def makers(metas: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """Who made the surfaces, where and when: rows of program, machine, number of scans, first and last time."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for meta in metas.values():
+        found.setdefault((program_of(meta), f"{escape(str(meta['device']))}, {escape(str(meta['host']))}"), []).append(str(meta["start_utc"]))
+    return [
+        [program, machine, str(len(times)), escape(min(times)), escape(max(times))] for (program, machine), times in sorted(found.items())
+    ]
+
+
 def provenance_section(report: Report) -> str:
-    meta = report.meta
     points = sum(finished.scan.points for finished in report.finished)
-    check = meta.get("self_check", {})
+    reused = sum(finished.reused for finished in report.finished)
+    checks = {name: meta.get("self_check", {}) for name, meta in report.metas.items()}
+    worst = max(checks, key=lambda name: float(checks[name].get("worst", 0.0)))
+    recomputed = sum(int(check.get("points", 0)) for check in checks.values())
+    rows = makers(report.metas)
     facts = [
-        ["nuscan", f"{escape(str(meta['version']))}, commit <code>{escape(str(meta['commit']))}</code>" + (", modified" if meta.get("dirty") else "")],
-        ["compiler", escape(str(meta["compiler"]))],
-        ["computed on", f"{escape(str(meta['device']))}, {escape(str(meta['host']))}, {escape(str(meta['start_utc']))}"],
+        ["this run", escape(report.program)],
         ["scans", f"{len(report.finished)}, {points} points" + (" (coarse run)" if report.quick else "")],
-        ["self-check of the last scan", f"{check.get('points')} points recomputed independently, worst {check.get('worst', float('nan')):.1e}"],
+        ["of them used again from an earlier run", str(reused)],
+        ["self-checks", f"{recomputed} points recomputed independently, worst {float(checks[worst].get('worst', 0.0)):.1e} ({escape(worst)})"],
         ["largest process", f"{report.peak_memory:.2f} GiB"],
         *([stage, f"{seconds:.1f} s"] for stage, seconds in report.seconds.items()),
     ]
+    several = "" if len(rows) == 1 else f"<p>{mark(False, 'The scans come from different programs or machines')}; --restart computes all anew.</p>"
+    made = table(["program of the scans", "machine", "scans", "first began", "last began"], rows)
     slowest = sorted(report.finished, key=lambda finished: finished.seconds, reverse=True)[:8]
-    scans = table(["longest scans, with their limits", "points", "s"], [[f.scan.name, str(f.scan.points), f"{f.seconds:.1f}"] for f in slowest])
-    data = table(["data file", "SHA-256"], [[escape(name), f"<code>{digest}</code>"] for name, digest in sorted(report.data_sha256.items())])
-    return "<h2>Provenance and times</h2>\n" + table(["", ""], facts) + scans + f"<details><summary>data files</summary>{data}</details>"
+    scans = table(
+        ["longest scans", "points", "s", ""],
+        [[f.scan.name, str(f.scan.points), f"{f.seconds:.1f}", "used again: as its file says" if f.reused else "with limits"] for f in slowest],
+    )
+    data = table(
+        ["data file", "SHA-256"],
+        [[escape(name), "<br>".join(f"<code>{digest}</code>" for digest in sorted(all_))] for name, all_ in sorted(report.data_sha256.items())],
+    )
+    changed = [name for name, all_ in report.data_sha256.items() if len(all_) > 1]
+    differ = f"<p>{mark(False, 'Data files changed between the scans: ' + escape(', '.join(changed)))}</p>" if changed else ""
+    return (
+        "<h2>Provenance and times</h2>\n" + table(["", ""], facts) + several + made + differ + scans
+        + f"<details><summary>data files</summary>{data}</details>"
+    )
 
 
 def summary(report: Report) -> str:

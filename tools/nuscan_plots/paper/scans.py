@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from .. import surface
 from ..draw import mass_curve
+from ..errors import NuscanError
 from ..surface import MassCurve, Surface
 from . import places
 from .program import Program, side_by_side
@@ -40,10 +42,11 @@ class Scan:
 
 @dataclass(frozen=True)
 class Finished:
-    """A scan that is done. `seconds`: for all its commands; 0 where nothing was left to do."""
+    """A scan that is done. `seconds`: for all its commands; of one used again those of the scan, as its file says."""
 
     scan: Scan
     seconds: float
+    reused: bool = False
 
 
 def say(text: str) -> None:
@@ -96,7 +99,7 @@ def modified(path: Path) -> int | None:
 
 
 def run_one(program: Program, scan: Scan, quick: bool, restart: bool) -> tuple[float, bool]:
-    """Runs a scan and what is derived from it; returns seconds and whether it was there already."""
+    """Runs a scan and what is derived from it; returns seconds (of the scan itself where it was there) and whether it was there."""
     begin = time.monotonic()
     scan.output.parent.mkdir(parents=True, exist_ok=True)
     arguments = [str(scan.grid), "--experiment", scan.experiment, "-o", str(scan.output), "--threads", "1"]
@@ -105,12 +108,19 @@ def run_one(program: Program, scan: Scan, quick: bool, restart: bool) -> tuple[f
     if restart:
         arguments += ["--restart"]
     before = modified(scan.output)
-    program.run("scan", *arguments)
-    there = before is not None and modified(scan.output) == before
-    if not there or not derived(surface.load(scan.output)):
-        derive(program, scan)
-        there = False
-    return time.monotonic() - begin, there
+    try:
+        program.run("scan", *arguments)
+        there = before is not None and modified(scan.output) == before
+        found = surface.load(scan.output)
+        if not there or not derived(found):
+            derive(program, scan)
+            there = False
+    except NuscanError as error:
+        if before is None:
+            raise
+        # It may be damaged, of another program or of other data: whatever it is, one file in the way is no reason to lose the others.
+        raise NuscanError(f"{error}; if it cannot be mended, delete this one file and start again: rm {shlex.quote(str(scan.output))}") from error
+    return (float(found.meta["wall_time_s"]) if there else time.monotonic() - begin), there
 
 
 def run_all(program: Program, folder: Path, quick: bool, restart: bool) -> list[Finished]:
@@ -123,7 +133,7 @@ def run_all(program: Program, folder: Path, quick: bool, restart: bool) -> list[
         seconds, there = run_one(program, scan, quick, restart)
         done += 1
         say(f"[{done}/{len(scans)}] {scan.name}: {'already finished' if there else f'{scan.points} points, {seconds:.1f} s'}")
-        return Finished(scan, seconds)
+        return Finished(scan, seconds, there)
 
     return side_by_side(scans, run)
 

@@ -121,6 +121,13 @@ def millicharges_against_reactors(numbers: Numbers) -> Statement:
     )
 
 
+def at_another_level(cl: float) -> str:
+    """What to say of another experiment's limit that is not at our 90% C.L.: without its chi^2 it cannot be converted."""
+    if abs(cl - 0.9) < 1e-9:
+        return ""
+    return f"; theirs is at {100 * cl:g}% C.L., which makes the factor {'larger' if cl > 0.9 else 'smaller'}"
+
+
 def moments_against_borexino(numbers: Numbers) -> Statement:
     checks = []
     for experiment in (XENONNT, LZ):
@@ -128,7 +135,8 @@ def moments_against_borexino(numbers: Numbers) -> Statement:
             name = f"mu_{flavour}"
             if borexino := numbers.other("Borexino", name):
                 factor = borexino.upper / (numbers.limits[experiment][name].upper or float("nan"))
-                checks.append(Check(factor >= 2.5, f"{quantities.html(name)}, {NAMES[experiment]}: {factor:.2f}"))
+                text = f"{quantities.html(name)}, {NAMES[experiment]}: {factor:.2f}{at_another_level(borexino.cl)}"
+                checks.append(Check(factor >= 2.5, text))
     return Statement(
         "The limits on magnetic moments improve on those of Borexino by a factor of 2.5 and more.",
         "Borexino's limit over the new one is 2.5 or more, for each flavour and experiment",
@@ -152,7 +160,8 @@ def mediators_against_borexino(numbers: Numbers) -> Statement:
             checks.append(
                 Check(
                     10.0**0.25 <= middle < 10.0**0.75,
-                    f"{quantities.MEDIATORS[kind]}: {middle:.1f} (between {factors.min():.1f} and {factors.max():.1f})",
+                    f"{quantities.MEDIATORS[kind]}: {middle:.1f} (between {factors.min():.1f} and {factors.max():.1f})"
+                    + at_another_level(theirs.cl),
                 )
             )
     return Statement(
@@ -186,12 +195,15 @@ def combination(numbers: Numbers) -> Statement:
 
 
 def interval(limit: Limit, scale: float) -> str:
-    """`< 0.885` or `[-1.29, 6.44]`, in multiples of `scale`, as HTML."""
+    """`< 0.885`, `[-1.29, 6.44]` or `[-93, -49] or [-37, 9]`, in multiples of `scale`, as HTML."""
     digits = 3 if limit.lower is None else 2
     if limit.upper is None:
         return "no limit"
-    upper = f"{limit.upper / scale:.{digits}f}"
-    return (f"&lt; {upper}" if limit.lower is None else f"[{limit.lower / scale:.{digits}f}, {upper}]").replace("-", "&minus;")
+    pieces = []
+    for lower, upper in limit.intervals:
+        end = f"{upper / scale:.{digits}f}"
+        pieces.append(f"&lt; {end}" if lower is None else f"[{lower / scale:.{digits}f}, {end}]")
+    return " or ".join(pieces).replace("-", "&minus;")
 
 
 def sm_counts(numbers: Numbers) -> Statement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,26 @@ class Limit:
     best_fit: float
     lower: float | None
     upper: float | None
-    pieces: int = 1
+    gaps: tuple[tuple[float, float], ...] = ()
+    """Excluded stretches between allowed pieces, ascending."""
     marginal: bool = False
 
     @property
+    def pieces(self) -> int:
+        """Number of allowed intervals."""
+        return len(self.gaps) + 1
+
+    @property
+    def intervals(self) -> list[tuple[float | None, float | None]]:
+        """The allowed pieces, ascending."""
+        lows = (self.lower, *(end for _, end in self.gaps))
+        return list(zip(lows, (*(begin for begin, _ in self.gaps), self.upper), strict=True))
+
+    @property
     def width(self) -> float:
-        """Length of the allowed interval; without a lower end it starts at the bound 0."""
-        return (self.upper if self.upper is not None else float("inf")) - (self.lower or 0.0)
+        """Length of what is allowed; without a lower end it starts at the bound 0."""
+        whole = (self.upper if self.upper is not None else float("inf")) - (self.lower or 0.0)
+        return whole - sum(end - begin for begin, end in self.gaps)
 
     @property
     def largest(self) -> float:
@@ -96,9 +110,15 @@ def _ratio(value: float | None, printed: float | None) -> float | None:
 
 
 def difference(grid: Limit, limit: Limit) -> float:
-    """Largest relative difference of the ends of two limits; infinite where only one of them has an end."""
+    """Largest relative difference of the ends of two limits, those of their pieces included; infinite where only one of them has an
+    end or piece. Where both are marginal they may differ in their pieces: chi^2 only just touches the threshold there."""
     worst = 0.0
-    for read, found in ((grid.lower, limit.lower), (grid.upper, limit.upper)):
+    ends = [(grid.lower, limit.lower), (grid.upper, limit.upper)]
+    if grid.pieces == limit.pieces:
+        ends += [pair for read, found in zip(grid.gaps, limit.gaps, strict=True) for pair in zip(read, found, strict=True)]
+    elif not (grid.marginal and limit.marginal):
+        return float("inf")
+    for read, found in ends:
         if (read is None) != (found is None):
             return float("inf")
         if read is not None and found is not None:
@@ -112,8 +132,9 @@ def limits_of(answer: dict[str, Any]) -> dict[str, Limit]:
     for entry in answer["limits"]:
         pieces = entry["intervals"]
         ends = (pieces[0][0], pieces[-1][1]) if pieces else (None, None)
+        gaps = tuple((before[1], after[0]) for before, after in pairwise(pieces))
         name = entry["parameter"]
-        found[name] = Limit(name, entry["unit"], entry["best_fit"], *ends, len(pieces), entry["marginal"])
+        found[name] = Limit(name, entry["unit"], entry["best_fit"], *ends, gaps, entry["marginal"])
     return found
 
 
@@ -124,7 +145,8 @@ def limit_of_grid(stored: Intervals) -> Limit:
         for side, row in ((0, 0), (1, -1)):
             if stored.open[row, side] == 0:
                 ends[side] = float(stored.intervals[row, side])
-    return Limit(stored.parameter, stored.unit, stored.best_fit, ends[0], ends[1], len(stored.intervals), stored.marginal)
+    gaps = tuple((float(before[1]), float(after[0])) for before, after in pairwise(stored.intervals))
+    return Limit(stored.parameter, stored.unit, stored.best_fit, ends[0], ends[1], gaps, stored.marginal)
 
 
 def compare(

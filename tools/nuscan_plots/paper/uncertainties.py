@@ -40,7 +40,7 @@ VARIATIONS = (
 
 @dataclass(frozen=True)
 class Shift:
-    """Largest relative change of a family of limits (mu, Lambda, q, r2, a), with sign, and the end that has it."""
+    """Largest relative change, with sign, of an end of a limit, and the end that has it: that of a piece, where there are several."""
 
     change: float
     parameter: str
@@ -48,26 +48,61 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class Reshaped:
+    """A limit whose pieces split or merge, or that becomes marginal or is so no longer."""
+
+    before: Limit
+    after: Limit
+
+    @property
+    def parameter(self) -> str:
+        return self.before.parameter
+
+    @property
+    def what(self) -> str:
+        """In a word or two."""
+        if self.after.pieces != self.before.pieces:
+            return "splits" if self.after.pieces > self.before.pieces else "merges"
+        return "becomes marginal" if self.after.marginal else "no longer marginal"
+
+
+@dataclass(frozen=True)
 class Effect:
-    """What one variation does to one experiment: a shift by family."""
+    """What one variation does to one experiment. `shifts`: the largest of each parameter."""
 
     variation: Variation
     experiment: str
     shifts: dict[str, Shift]
+    reshaped: tuple[Reshaped, ...] = ()
+
+    def of_family(self, family: str) -> Shift | None:
+        """The largest shift in a family of parameters (mu, Lambda, q, r2, a)."""
+        found = [shift for shift in self.shifts.values() if quantities.family(shift.parameter) == family]
+        return max(found, key=lambda shift: abs(shift.change), default=None)
 
 
 def largest_shifts(before: dict[str, Limit], after: dict[str, Limit]) -> dict[str, Shift]:
-    """The largest relative change of an end in every family of parameters."""
+    """The largest relative change of an end of every limit. Ends of pieces count where there are as many as before."""
     found: dict[str, Shift] = {}
     for name, limit in before.items():
-        family = quantities.family(name)
-        for end, old, new in (("lower", limit.lower, after[name].lower), ("upper", limit.upper, after[name].upper)):
+        other = after[name]
+        ends = [("lower", limit.lower, other.lower), ("upper", limit.upper, other.upper)]
+        if limit.pieces == other.pieces:
+            for number, (old_gap, new_gap) in enumerate(zip(limit.gaps, other.gaps, strict=True), start=1):
+                ends += [(f"upper end of piece {number}", old_gap[0], new_gap[0]), (f"lower end of piece {number + 1}", old_gap[1], new_gap[1])]
+        for end, old, new in ends:
             if old is None or new is None:
                 continue
             change = new / old - 1.0
-            if family not in found or abs(change) > abs(found[family].change):
-                found[family] = Shift(change, name, end)
+            if name not in found or abs(change) > abs(found[name].change):
+                found[name] = Shift(change, name, end)
     return found
+
+
+def all_reshaped(before: dict[str, Limit], after: dict[str, Limit]) -> tuple[Reshaped, ...]:
+    """Limits that change in more than the place of their ends."""
+    pairs = [Reshaped(limit, after[name]) for name, limit in before.items()]
+    return tuple(pair for pair in pairs if (pair.before.pieces, pair.before.marginal) != (pair.after.pieces, pair.after.marginal))
 
 
 def compute(program: Program, central: dict[str, dict[str, Limit]]) -> list[Effect]:
@@ -76,7 +111,8 @@ def compute(program: Program, central: dict[str, dict[str, Limit]]) -> list[Effe
 
     def effect(task: tuple[Variation, str]) -> Effect:
         variation, experiment = task
-        changed = limits_of(program.json("limits", "--experiment", experiment, *variation.options))
-        return Effect(variation, experiment, largest_shifts(central[experiment], changed))
+        before = central[experiment]
+        after = limits_of(program.json("limits", "--experiment", experiment, *variation.options))
+        return Effect(variation, experiment, largest_shifts(before, after), all_reshaped(before, after))
 
     return side_by_side(tasks, effect)

@@ -135,10 +135,8 @@ TEST_F(Configuration, CanonicalFormIgnoresWhatDoesNotMatter)
 TEST_F(Configuration, CharactersOutsideAsciiAreWelcomeInTexts)
 {
     // The first is where toml++ 3.3 runs into undefined behaviour: behind a backslash that continues a line.
-    auto const path = dir.write("grid.toml",
-                                "[scan]\ntitle = \"\"\"a \\\n  \u00e4 \u03bd\"\"\" # \u03bc\nexperiments = ['\u4e2d']\n"
-                                "[axes]\nmu_e = { min = 0.0, max = 1e-11, n = 3 }\n");
-    auto const configuration = read_configuration(path);
+    auto const configuration = read("[scan]\ntitle = \"\"\"a \\\n  \u00e4 \u03bd\"\"\" # \u03bc\nexperiments = ['\u4e2d']\n"
+                                    "[axes]\nmu_e = { min = 0.0, max = 1e-11, n = 3 }\n");
     EXPECT_EQ(configuration.title, "a \u00e4 \u03bd");
     EXPECT_EQ(configuration.experiments, std::vector<std::string>{"\u4e2d"});
 }

@@ -7,7 +7,6 @@ run_section()
     local log=$section_work/asan.log
     configure_preset asan
     build_preset asan "$jobs"
-    # Contours start a Python that is not instrumented: what it leaks is none of ours.
     ctest --preset asan --parallel "$jobs" 2>&1 | tee "$log"
     figure "$(grep -E '^[0-9]+% tests passed' "$log")"
 }

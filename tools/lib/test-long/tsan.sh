@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Runs what has threads with the thread sanitizer: CPU backend, reductions, orchestrator with its self-check, journal (preset tsan).
-: "${jobs:?}" "${section_work:?}"
+: "${jobs:?}" "${section_work:?}" "${nuscan_clang_packages:?}"
 
 run_section()
 {

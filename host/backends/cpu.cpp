@@ -18,7 +18,7 @@ namespace
 {
 
 /// Points that one thread takes at a time.
-constexpr std::int64_t tile_size = 256;
+constexpr std::int64_t tile_size = row_tile_size;
 /// Mass combinations whose templates one thread folds at a time: a few registers full, and little wasted at the end.
 constexpr std::ptrdiff_t fold_size = 16;
 /// Templates kept in memory; a grid of more mass combinations is worked off in blocks.
@@ -176,7 +176,7 @@ private:
                         std::vector<std::int64_t> const& combinations) const
     {
         bool const by_rows = !direct_ && rows_.any();
-        auto const tiles = by_rows ? row_tile(block.end - 1) - row_tile(block.begin) + 1
+        auto const tiles = by_rows ? rows_.tile(block.end - 1) - rows_.tile(block.begin) + 1
                                    : (block.size() + tile_size - 1) / tile_size;
 #pragma omp parallel num_threads(threads_)
         {
@@ -184,7 +184,7 @@ private:
 #pragma omp for schedule(dynamic, 1)
             for (std::int64_t t = 0; t < tiles; ++t)
             {
-                IndexRange const whole = by_rows ? row_tile_range(row_tile(block.begin) + t)
+                IndexRange const whole = by_rows ? rows_.tile_range(rows_.tile(block.begin) + t)
                                                  : IndexRange{block.begin + t * tile_size, block.begin + (t + 1) * tile_size};
                 IndexRange const points{std::max(whole.begin, block.begin), std::min(whole.end, block.end)};
                 PointOutputs const part = outputs.from(points.begin - range.begin, pull_count(view_), bin_count(view_));
@@ -196,22 +196,6 @@ private:
                     evaluate_factored(points, part, combinations, tile);
             }
         }
-    }
-
-    /// Tiles of rows have their place in the grid, whatever the chunks: points begin where others of their tile lead.
-    std::int64_t row_tile(std::int64_t index) const
-    {
-        std::int64_t const n = rows_.length();
-        return index / n * ((n + tile_size - 1) / tile_size) + index % n / tile_size;
-    }
-
-    IndexRange row_tile_range(std::int64_t tile) const
-    {
-        std::int64_t const n = rows_.length();
-        std::int64_t const tiles_per_row = (n + tile_size - 1) / tile_size;
-        std::int64_t const row = tile / tiles_per_row;
-        std::int64_t const begin = tile % tiles_per_row * tile_size;
-        return {row * n + begin, row * n + std::min(begin + tile_size, n)};
     }
 
     LaneOutputs lane_outputs(PointOutputs const& outputs, std::ptrdiff_t first) const

@@ -89,6 +89,18 @@ Rows::Rows(ProblemView const& problem) : problem_(problem)
         }
 }
 
+std::int64_t Rows::tile(std::int64_t index) const
+{
+    return index / length() * tiles_per_row() + index % length() / row_tile_size;
+}
+
+IndexRange Rows::tile_range(std::int64_t tile) const
+{
+    std::int64_t const row = tile / tiles_per_row() * length();
+    std::int64_t const begin = tile % tiles_per_row() * row_tile_size;
+    return {row + begin, row + std::min(begin + row_tile_size, length())};
+}
+
 double Rows::coefficient(int m, std::int64_t const* node) const
 {
     double value = 1.0;

@@ -6,11 +6,15 @@
 #include <cstdint>
 #include <vector>
 
+#include "nuscan/scan/backend.hpp"
 #include "nuscan/scan/problem_view.hpp"
 #include "nuscan/scan/row.hpp"
 
 namespace nuscan
 {
+
+/// Points of a row that are worked off one after the other, each from where those before it lead.
+inline constexpr std::int64_t row_tile_size = 256;
 
 /// Numbers of one row, reused from row to row.
 struct RowMemory
@@ -32,6 +36,10 @@ public:
     bool any() const { return variable_ >= 0; }
     /// Points of a row.
     std::int64_t length() const { return any() ? problem_.grid.shape[problem_.grid.n_axes - 1] : 0; }
+    /// Number of the tile that a point belongs to. Tiles have their place in the grid, whatever the chunks of a scan.
+    std::int64_t tile(std::int64_t index) const;
+    /// Points of a tile: of one row, the last ones of a row fewer than row_tile_size.
+    IndexRange tile_range(std::int64_t tile) const;
     /// Strengths of all points of a row.
     double const* strengths() const { return strengths_.data(); }
 
@@ -40,6 +48,7 @@ public:
     bool prepare(std::int64_t const* node, double const* block, RowMemory& memory) const;
 
 private:
+    std::int64_t tiles_per_row() const { return (length() + row_tile_size - 1) / row_tile_size; }
     void collapse(std::int64_t const* node, double const* block, RowMemory& memory) const;
     bool never_cancels(std::int64_t const* node, double const* block, RowMemory const& memory) const;
     void fill_bins(RowMemory& memory) const;

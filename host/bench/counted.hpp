@@ -81,6 +81,17 @@ public:
     requires std::invocable<Generator const&, std::integral_constant<std::size_t, 0>>
     explicit Counted(Generator const& generator) : value_(generator(std::integral_constant<std::size_t, 0>{})) {}
 
+    /// Loads and stores, as of any register; they are not counted.
+    template<class Alignment>
+    Counted(double const* values, Alignment) : value_(*values)
+    {
+    }
+    template<class Alignment>
+    void copy_to(double* values, Alignment) const
+    {
+        *values = value_;
+    }
+
     static constexpr std::size_t size() { return 1; }
     double value() const { return value_; }
     double operator[](std::size_t /*lane*/) const { return value_; }
@@ -144,6 +155,11 @@ struct RealOps<bench::Counted>
     {
         ++bench::operation_counts.compare;
         return mask.value ? yes : no;
+    }
+    static Real min(Real a, Real b)
+    {
+        ++bench::operation_counts.compare;
+        return a.value() < b.value() ? a : b;
     }
     static bool any(Mask mask) { return mask.value; }
     static bool all(Mask mask) { return mask.value; }

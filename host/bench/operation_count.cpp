@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "host/backends/lanes/lanes.hpp"
+#include "host/backends/rows.hpp"
 #include "nuscan/scan/problem_view.hpp"
 
 // The kernels' own text, compiled once more with the number that counts in place of the vector register: what they name `Lanes` is
@@ -27,8 +28,8 @@ namespace
 static_assert(n_lanes == 1 && sizeof(Counted) == sizeof(double), "the kernels have to run with the number that counts");
 
 /// All of them, so that none of the text is left unused.
-constexpr LaneKernels counting_kernels{
-    "counting", evaluate_factored, evaluate_rates, evaluate_direct_rates, evaluate_templates, logarithms, true};
+constexpr LaneKernels counting_kernels{"counting",         evaluate_factored, evaluate_row, evaluate_rates, evaluate_direct_rates,
+                                       evaluate_templates, logarithms,        true};
 
 class Counter
 {
@@ -36,6 +37,7 @@ public:
     Counter(Problem const& problem, std::int64_t tile_size)
         : problem_(problem)
         , view_(problem.view())
+        , rows_(view_)
         , tile_size_(static_cast<std::size_t>(tile_size))
         , workspace_(workspace_bytes(view_.layout) / sizeof(double))
         , chi2_(tile_size_)
@@ -58,11 +60,16 @@ public:
             direct(all);
             return;
         }
-        factored(all);
-        std::vector<std::int64_t> left;
-        for (std::size_t i = 0; i < all.size(); ++i)
-            if (status_[i] == wants_direct_route)
-                left.push_back(all[i]);
+        std::vector<std::int64_t> general = all;
+        if (rows_.any())
+        {
+            row(tile);
+            general = of_status(all, wants_general_route);
+        }
+        if (general.empty())
+            return;
+        factored(general);
+        std::vector<std::int64_t> const left = of_status(general, wants_direct_route);
         n_direct_ += static_cast<std::int64_t>(left.size());
         if (!left.empty())
             direct(left);
@@ -93,6 +100,38 @@ private:
         OperationCounts const before = operation_counts;
         work();
         counts_ += operation_counts - before;
+    }
+
+    /// Those of \p indices, the points evaluated last, that got \p status.
+    std::vector<std::int64_t> of_status(std::vector<std::int64_t> const& indices, std::uint8_t status) const
+    {
+        std::vector<std::int64_t> found;
+        for (std::size_t i = 0; i < indices.size(); ++i)
+            if (status_[i] == status)
+                found.push_back(indices[i]);
+        return found;
+    }
+
+    /// \p tile is one of the rows'. Its preparation, shared by all its points, is not counted.
+    void row(IndexRange tile)
+    {
+        std::int64_t node[max_axes] = {};
+        view_.grid.nodes(tile.begin, node);
+        std::vector<double> block(static_cast<std::size_t>(view_.layout.size()));
+        fold_combination(view_, mass_combination(view_, node), block.data());
+        if (!rows_.prepare(node, block.data(), row_))
+        {
+            std::fill_n(status_.begin(), tile.size(), wants_general_route);
+            return;
+        }
+        RowBatch batch;
+        batch.fit = &view_.fit;
+        batch.row = &row_.view;
+        batch.n_points = static_cast<int>(tile.size());
+        batch.strengths = rows_.strengths() + tile.begin % rows_.length();
+        batch.workspace = workspace_.data();
+        batch.outputs = outputs();
+        count([&] { counting_kernels.row(batch); });
     }
 
     LaneOutputs outputs()
@@ -170,6 +209,8 @@ private:
 
     Problem const& problem_;
     ProblemView const& view_;
+    Rows rows_;
+    RowMemory row_;
     std::size_t tile_size_;
     std::vector<double> workspace_;
     std::vector<double> chi2_;
@@ -188,13 +229,15 @@ PointOperations count_operations(Problem const& problem, Route route, std::int64
 {
     std::int64_t const size = std::min(tile_size, problem.size());
     std::int64_t const number = std::clamp<std::int64_t>(tiles, 1, std::max<std::int64_t>(1, problem.size() / size));
-    Counter counter(problem, size);
+    Rows const rows(problem.view());
+    bool const by_rows = rows.any() && route != Route::direct;
+    Counter counter(problem, by_rows ? std::max(size, row_tile_size) : size);
     for (std::int64_t t = 0; t < number; ++t)
     {
         // The same piece of every part: not always the beginning of a row.
         std::int64_t const begin = (problem.size() - size) / std::max<std::int64_t>(1, number - 1) * t;
         std::int64_t const aligned = std::min(begin / size * size, problem.size() - size);
-        counter.add({aligned, aligned + size}, route);
+        counter.add(by_rows ? rows.tile_range(rows.tile(aligned)) : IndexRange{aligned, aligned + size}, route);
     }
     return counter.result();
 }

@@ -223,8 +223,9 @@ TEST_F(Configuration, TextThatIsNotCanonicalIsRefused)
     for (std::string const& text : {std::string{}, std::string{"{}"}, std::string{"[]"}, good.substr(0, good.size() / 2),
                                     spoilt("\"n\":40", "\"n\":\"40\""), spoilt("\"axes\"", "\"axis\"")})
         expect_input_error([&] { parse_canonical(text); }, {"the stored configuration cannot be read"});
-    expect_input_error([&] { parse_canonical(spoilt(fmt::format("\"results_version\":{}", results_version), "\"results_version\":99")); },
-                       {"results version 99"});
+    expect_input_error(
+        [&] { parse_canonical(spoilt(fmt::format("\"results_version\":{}", results_version), "\"results_version\":99")); },
+        {"results version 99"});
     expect_input_error([&] { parse_canonical(spoilt("\"g_V\"", "\"g_W\"")); }, {"unknown parameter 'g_W'; did you mean 'g_"});
     expect_input_error([&] { parse_canonical(spoilt("\"n\":40", "\"n\":0")); }, {"impossible length"});
     expect_input_error([&] { parse_canonical(spoilt("\"n\":40", "\"n\":4000000000")); }, {"impossible length"});

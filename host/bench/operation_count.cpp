@@ -34,8 +34,7 @@ class Counter
 {
 public:
     Counter(Problem const& problem, std::int64_t tile_size)
-        : problem_(problem)
-        , view_(problem.view())
+        : view_(problem.view())
         , tile_size_(static_cast<std::size_t>(tile_size))
         , workspace_(workspace_bytes(view_.layout) / sizeof(double))
         , chi2_(tile_size_)
@@ -168,7 +167,6 @@ private:
         });
     }
 
-    Problem const& problem_;
     ProblemView const& view_;
     std::size_t tile_size_;
     std::vector<double> workspace_;

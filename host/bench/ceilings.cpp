@@ -12,6 +12,7 @@
 
 #include "host/backends/lanes/lane_kernels.hpp"
 #include "host/bench/lanes/ceiling_kernels.hpp"
+#include "host/support/clock.hpp"
 
 namespace nuscan::bench
 {
@@ -64,20 +65,36 @@ class Measurement
 public:
     Measurement(int threads, Effort const& effort) : threads_(threads), effort_(effort) {}
 
-    /// Calls of \p work per second, all threads together; it gets a number of passes and the arrays of its thread.
+    /// Passes of \p work per second, all threads together; it gets a number of passes and the arrays of its thread. Threads start
+    /// together and each has its own clock: one that has to wait for a core does not make the others slower than they are, so that a
+    /// busy machine gives no ceiling below what can be reached.
     template<class Work>
     double passes_per_s(Work const& work)
     {
-        Timing const timing = measure(effort_, [&](std::int64_t passes) {
-#pragma omp parallel num_threads(threads_)
-            {
-                ThreadArrays arrays;
-#pragma omp barrier
-                work(passes, arrays);
-            }
+        Timing timing = measure(effort_, [&](std::int64_t passes) {
+            ThreadArrays arrays;
+            work(passes, arrays);
         });
+        if (threads_ > 1)
+        {
+            auto const passes = std::max<std::int64_t>(1, std::llround(effort_.min_time / timing.best()));
+            timing.seconds.clear();
+            for (int repeat = 0; repeat < effort_.repeats; ++repeat)
+            {
+                double per_s = 0.0;
+#pragma omp parallel num_threads(threads_) reduction(+ : per_s)
+                {
+                    ThreadArrays arrays;
+#pragma omp barrier
+                    auto const start = Clock::now();
+                    work(passes, arrays);
+                    per_s += static_cast<double>(passes) / seconds_since(start);
+                }
+                timing.seconds.push_back(1.0 / per_s);
+            }
+        }
         noise_ = std::max(noise_, timing.noise());
-        return threads_ / timing.best();
+        return 1.0 / timing.best();
     }
 
     double noise() const

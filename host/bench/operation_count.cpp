@@ -35,8 +35,7 @@ class Counter
 {
 public:
     Counter(Problem const& problem, std::int64_t tile_size)
-        : problem_(problem)
-        , view_(problem.view())
+        : view_(problem.view())
         , rows_(view_)
         , tile_size_(static_cast<std::size_t>(tile_size))
         , workspace_(workspace_bytes(view_.layout) / sizeof(double))
@@ -207,7 +206,6 @@ private:
         });
     }
 
-    Problem const& problem_;
     ProblemView const& view_;
     Rows rows_;
     RowMemory row_;

@@ -152,6 +152,12 @@ public:
             models = measure_rows(options_.experiments, bench::all_models(), 0.05);
         Json const scans = has("scans") ? measure_scans() : Json::array();
         measure_ceilings();
+        for (auto const* const part : {&rows, &models})
+            for (auto const& row : *part)
+                if (double const fraction = floor_of(row).total() * row.speed.points_per_s(); fraction > 1.0)
+                    warn(fmt::format(
+                        "{}, {}, {}: roofline fraction {:.3g}: the machine was disturbed while its ceilings were measured",
+                        row.name, row.model, counted(row.threads, "thread"), fraction));
 
         Json result{{"schema", json_schema}, {"machine", machine()}, {"settings", settings()}};
         result["ceilings"] = ceilings_json(ceilings_.at(options_.threads.front()));
@@ -214,12 +220,16 @@ private:
         for (int const threads : options_.threads)
         {
             spdlog::info("ceilings, {}", counted(threads, "thread"));
-            auto const measured = bench::measure_ceilings(threads, effort, bytes);
-            auto const known = ceilings_.find(threads);
-            if (known == ceilings_.end())
+            auto measured = bench::measure_ceilings(threads, effort, bytes);
+            // What fewer threads can do, more can.
+            for (auto const& [fewer, known] : ceilings_)
+                if (fewer < threads)
+                    measured = bench::better(measured, known);
+            auto const known_before = ceilings_.find(threads);
+            if (known_before == ceilings_.end())
                 ceilings_.emplace(threads, measured);
             else
-                known->second = bench::better(known->second, measured);
+                known_before->second = bench::better(known_before->second, measured);
         }
     }
 
@@ -260,9 +270,14 @@ private:
         return rows;
     }
 
+    bench::Floor floor_of(MeasuredCase const& row) const
+    {
+        return bench::point_floor(row.operations, row.bytes, ceilings_.at(row.threads));
+    }
+
     Json case_json(MeasuredCase const& row) const
     {
-        auto const floor = bench::point_floor(row.operations, row.bytes, ceilings_.at(row.threads));
+        auto const floor = floor_of(row);
         double const speed = row.speed.points_per_s();
         std::string const experiment = row.name.substr(0, row.name.find('/'));
         auto const numpy = numpy_.find(experiment);

@@ -3,6 +3,7 @@
 #include <clocale>
 #include <limits>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "host/support/error.hpp"

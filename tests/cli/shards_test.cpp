@@ -194,6 +194,58 @@ TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
         << far;
 }
 
+TEST_F(Shards, HolesAtBothEndsAreReported)
+{
+    write_grid(10, 10);
+    scan_shards(4);
+    auto const result = merge({name(2, 4), name(3, 4)});
+    EXPECT_EQ(result.exit_code, 3) << result;
+    EXPECT_TRUE(result.said("points [0, 25) are in no shard")) << result;
+    EXPECT_TRUE(result.said("points [75, 100) are in no shard")) << result;
+    EXPECT_NE(result.out.find("--shard 1/4 "), result.out.npos) << result;
+    EXPECT_NE(result.out.find("--shard 4/4 "), result.out.npos) << result;
+    EXPECT_EQ(result.out.find("--shard 2/4 "), result.out.npos) << result;
+    EXPECT_FALSE(fs::exists(file("merged.h5")));
+}
+
+/// What a shard says of itself has no checksum: it must be what its values say.
+TEST_F(Shards, OneThatContradictsItsValuesIsRefused)
+{
+    write_grid(10, 10);
+    scan_shards(2);
+    SurfaceReader const good{file(name(2, 2))};
+    IndexRange const range = good.layout().range;
+    auto const chi2 = good.chi2(range);
+    auto status = good.status(range);
+    auto const refuse = [&](SurfaceMeta const& meta, PointRecord const& best, std::string const& why) {
+        {
+            SurfaceWriter writer{file("bad.h5"), good.layout()};
+            writer.append(range.size(), chi2.data(), status.data(), nullptr, nullptr);
+            writer.finish(meta, best, good.null());
+        }
+        auto const result = merge({name(1, 2), "bad.h5"});
+        EXPECT_EQ(result.exit_code, why.empty() ? 0 : 1) << result;
+        EXPECT_TRUE(why.empty() || result.said("bad.h5: " + why)) << result;
+        fs::remove(file("bad.h5"));
+        EXPECT_EQ(fs::remove(file("merged.h5")), why.empty());
+    };
+    refuse(good.meta(), good.best_fit(), "");
+    auto best = good.best_fit();
+    best.index = range.begin + (best.index == range.begin);
+    refuse(good.meta(), best, "its best fit is not that of its values");
+    best = good.best_fit();
+    best.chi2 = std::nextafter(best.chi2, 0.0);
+    refuse(good.meta(), best, "its best fit is not that of its values");
+    for (auto const count : {&SurfaceMeta::not_converged, &SurfaceMeta::not_finite, &SurfaceMeta::direct_fallback})
+    {
+        auto meta = good.meta();
+        ++(meta.*count);
+        refuse(meta, good.best_fit(), "its counts of failed points are not those of its values");
+    }
+    status[7] = 200;
+    refuse(good.meta(), good.best_fit(), "point 57 was never computed");
+}
+
 TEST_F(Shards, OverlapsAreReportedAndMergedOnce)
 {
     write_grid(10, 10);

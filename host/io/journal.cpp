@@ -342,10 +342,11 @@ bool FileLock::acquire(std::filesystem::path const& path)
         // Whoever held the lock until now may have deleted the file: then the next one locks another.
         struct stat opened = {};
         struct stat named = {};
-        if (fstat(descriptor_, &opened) != 0 || stat(path.c_str(), &named) != 0
-            || (opened.st_dev == named.st_dev && opened.st_ino == named.st_ino))
+        if (fstat(descriptor_, &opened) == 0 && stat(path.c_str(), &named) == 0 && opened.st_dev == named.st_dev
+            && opened.st_ino == named.st_ino)
             return true;
         close(descriptor_);
+        descriptor_ = -1;
     }
 }
 

@@ -1,4 +1,5 @@
 // Shards, merge, diff, info on unfinished scans and scripts for Slurm.
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <filesystem>
@@ -47,6 +48,15 @@ protected:
             if (k != left_out)
                 all.push_back(name(k, n));
         return all;
+    }
+
+    /// The values of a shard with other words about them.
+    void rewrite(SurfaceReader const& from, std::string const& output, SurfaceLayout const& layout, SurfaceMeta const& meta) const
+    {
+        IndexRange const range = layout.range;
+        SurfaceWriter writer{file(output), layout};
+        writer.append(range.size(), from.chi2(range).data(), from.status(range).data(), nullptr, nullptr);
+        writer.finish(meta, from.best_fit(), from.null());
     }
 
     /// Changes one byte in the values of a file, somewhere in its chi^2.
@@ -194,6 +204,58 @@ TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
         << far;
 }
 
+TEST_F(Shards, HolesAtBothEndsAreReported)
+{
+    write_grid(10, 10);
+    scan_shards(4);
+    auto const result = merge({name(2, 4), name(3, 4)});
+    EXPECT_EQ(result.exit_code, 3) << result;
+    EXPECT_TRUE(result.said("points [0, 25) are in no shard")) << result;
+    EXPECT_TRUE(result.said("points [75, 100) are in no shard")) << result;
+    EXPECT_NE(result.out.find("--shard 1/4 "), result.out.npos) << result;
+    EXPECT_NE(result.out.find("--shard 4/4 "), result.out.npos) << result;
+    EXPECT_EQ(result.out.find("--shard 2/4 "), result.out.npos) << result;
+    EXPECT_FALSE(fs::exists(file("merged.h5")));
+}
+
+/// What a shard says of itself has no checksum: it must be what its values say.
+TEST_F(Shards, OneThatContradictsItsValuesIsRefused)
+{
+    write_grid(10, 10);
+    scan_shards(2);
+    SurfaceReader const good{file(name(2, 2))};
+    IndexRange const range = good.layout().range;
+    auto const chi2 = good.chi2(range);
+    auto status = good.status(range);
+    auto const refuse = [&](SurfaceMeta const& meta, PointRecord const& best, std::string const& why) {
+        {
+            SurfaceWriter writer{file("bad.h5"), good.layout()};
+            writer.append(range.size(), chi2.data(), status.data(), nullptr, nullptr);
+            writer.finish(meta, best, good.null());
+        }
+        auto const result = merge({name(1, 2), "bad.h5"});
+        EXPECT_EQ(result.exit_code, why.empty() ? 0 : 1) << result;
+        EXPECT_TRUE(why.empty() || result.said("bad.h5: " + why)) << result;
+        fs::remove(file("bad.h5"));
+        EXPECT_EQ(fs::remove(file("merged.h5")), why.empty());
+    };
+    refuse(good.meta(), good.best_fit(), "");
+    auto best = good.best_fit();
+    best.index = range.begin + (best.index == range.begin);
+    refuse(good.meta(), best, "its best fit is not that of its values");
+    best = good.best_fit();
+    best.chi2 = std::nextafter(best.chi2, 0.0);
+    refuse(good.meta(), best, "its best fit is not that of its values");
+    for (auto const count : {&SurfaceMeta::not_converged, &SurfaceMeta::not_finite, &SurfaceMeta::direct_fallback})
+    {
+        auto meta = good.meta();
+        ++(meta.*count);
+        refuse(meta, good.best_fit(), "its counts of failed points are not those of its values");
+    }
+    status[7] = 200;
+    refuse(good.meta(), good.best_fit(), "point 57 was never computed");
+}
+
 TEST_F(Shards, OverlapsAreReportedAndMergedOnce)
 {
     write_grid(10, 10);
@@ -206,6 +268,68 @@ TEST_F(Shards, OverlapsAreReportedAndMergedOnce)
     EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
     EXPECT_EQ(merge({name(1, 4), name(3, 4), name(4, 4), name(1, 2)}, "virtual.h5", {"--virtual"}).exit_code, 0);
     EXPECT_EQ(bits("virtual.h5"), bits("whole.h5"));
+}
+
+TEST_F(Shards, OfAnOverlapTheFirstCountsInBothKindsOfFile)
+{
+    write_grid(10, 10);
+    scan("whole.h5");
+    scan("direct.h5", {"--route", "direct"});
+    scan("out.h5", {"--shard", "1/2"});
+    scan("out.h5", {"--shard", "2/3", "--route", "direct"});
+    scan("out.h5", {"--shard", "3/3"});
+    auto const whole = SurfaceReader{file("whole.h5")}.chi2({0, 100});
+    auto expected = whole;
+    auto const direct = SurfaceReader{file("direct.h5")}.chi2({50, 66});
+    std::copy(direct.begin(), direct.end(), expected.begin() + 50);
+    ASSERT_NE(SurfaceReader{file("direct.h5")}.chi2({33, 50}), SurfaceReader{file("whole.h5")}.chi2({33, 50}));
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        auto const output = how.empty() ? "solid.h5" : "virtual.h5";
+        auto const result = merge({name(1, 2), name(2, 3), name(3, 3)}, output, how);
+        EXPECT_EQ(result.exit_code, 0) << result;
+        EXPECT_TRUE(result.said("points [33, 50) are in " + name(1, 2) + " and in " + name(2, 3))) << result;
+        EXPECT_TRUE(result.said("more than one route: factored, direct")) << result;
+        EXPECT_EQ(SurfaceReader{file(output)}.chi2({0, 100}), expected);
+    }
+}
+
+/// Of the self-checks the worst counts.
+TEST_F(Shards, AFailedSelfCheckFailsTheMergedSurface)
+{
+    write_grid(10, 10);
+    scan_shards(3);
+    SurfaceReader const good{file(name(2, 3))};
+    auto meta = good.meta();
+    meta.failed = true;
+    meta.self_check.passed = false;
+    meta.self_check.worst = 1e-3;
+    rewrite(good, "failed.h5", good.layout(), meta);
+    auto const result = merge({name(1, 3), "failed.h5", name(3, 3)});
+    EXPECT_EQ(result.exit_code, 1) << result;
+    EXPECT_TRUE(result.said("failed.h5 failed its self-check; compute this shard again")) << result;
+    auto const merged = SurfaceReader{file("merged.h5")}.meta();
+    EXPECT_TRUE(merged.failed);
+    EXPECT_FALSE(merged.self_check.passed);
+    EXPECT_EQ(merged.self_check.worst, 1e-3);
+}
+
+TEST_F(Shards, AxesMayDifferByRoundingOnly)
+{
+    write_grid(10, 10);
+    scan_shards(2);
+    SurfaceReader const good{file(name(2, 2))};
+    for (auto const& [change, exit_code] : {std::pair{1e-15, 0}, {1e-12, 2}})
+    {
+        auto layout = good.layout();
+        layout.axes[1].values[4] *= 1.0 + change;
+        rewrite(good, "other.h5", layout, good.meta());
+        auto const result = merge({name(1, 2), "other.h5"});
+        EXPECT_EQ(result.exit_code, exit_code) << result;
+        EXPECT_EQ(result.said("do not belong together: axis g_V: node 4 is"), exit_code != 0) << result;
+        fs::remove(file("merged.h5"));
+        fs::remove(file("other.h5"));
+    }
 }
 
 TEST_F(Shards, ABadShardIsRefusedByName)

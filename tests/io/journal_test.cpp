@@ -412,6 +412,15 @@ TEST_F(JournalTest, DamageWhileItIsOpenIsAnError)
     EXPECT_THROW(journal.for_each([](Chunk const&) {}), RunError);
 }
 
+TEST_F(JournalTest, AnotherChunkInItsPlaceIsAnError)
+{
+    auto const ends = write_chunks({2, 2});
+    auto const journal = open();
+    std::string const whole = bytes();
+    write(whole.substr(0, ends[0]) + whole.substr(ends[1]) + whole.substr(ends[1]));
+    EXPECT_THROW(journal.for_each([](Chunk const&) {}), RunError);
+}
+
 TEST_F(JournalTest, UnusablePathIsAnErrorThatSaysWhy)
 {
     for (fs::path const& path : {temp_.path(), fs::path{"/dev/full"}})

@@ -140,12 +140,13 @@ TEST(ChunkQueue, ASlowWorkersChunkIsGivenToAnIdleOneAndTheFirstResultCounts)
     EXPECT_EQ(again->end, slow->end);
     EXPECT_FALSE(queue.hand_out(0, 100.0)) << "nobody is given what he has already";
     queue.take_back(1, computed(*again), 4.0);
-    EXPECT_EQ(received.take(queue, 40), 40);
-    EXPECT_TRUE(queue.drained());
-    // Late and wrong: it must not matter.
+    // Late, and wrong so that it would show: neither before nor after the delivery does it matter.
     auto late = computed(*slow);
     late.chi2.assign(late.chi2.size(), std::nan(""));
-    queue.take_back(0, std::move(late), 50.0);
+    queue.take_back(0, Chunk{late}, 50.0);
+    EXPECT_EQ(received.take(queue, 40), 40);
+    EXPECT_TRUE(queue.drained());
+    queue.take_back(0, std::move(late), 51.0);
     EXPECT_TRUE(queue.drained());
     received.expect_all();
 }

@@ -20,7 +20,7 @@ struct PointOperations
     double multiply = 0.0;
     double add = 0.0;
     double divide = 0.0;
-    double sqrt = 0.0; ///< one in every Newton step: the mean number of steps
+    double sqrt = 0.0; ///< one in every Newton step, but in rows not in the last one
     double log = 0.0;
     double exp = 0.0;
     double compare = 0.0;

@@ -1,4 +1,6 @@
 // The number that counts, and the counts of the kernels against what their formulas say.
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "host/bench/cases.hpp"
@@ -68,17 +70,36 @@ std::shared_ptr<Problem const> vector_problem(char const* experiment)
 
 TEST(OperationCount, PoissonPointHasALogarithmPerCountedBinAndARootPerNewtonStep)
 {
-    auto const problem = vector_problem("lz_ws2022");
-    auto const counts = count_operations(*problem, Route::factored, 8, 64);
+    // The mass runs fastest: points stand alone.
+    auto axes = vector_mediator().with_points(40000);
+    std::swap(axes.front(), axes.back());
+    Problem const problem(prepared({"lz_ws2022"}), axes, FixedParameters{});
+    auto const counts = count_operations(problem, Route::factored, 8, 64);
     EXPECT_EQ(counts.points, 8 * 64);
-    EXPECT_EQ(counts.log, problem->view().fit.counted.n);
+    EXPECT_EQ(counts.log, problem.view().fit.counted.n);
     // A step looks at every counted bin with a quotient; the Gaussian start, the factorisations and the penalties have a few more.
-    double const bins = problem->view().fit.counted.n;
+    double const bins = problem.view().fit.counted.n;
     EXPECT_GE(counts.sqrt, 1.0);
     EXPECT_GT(counts.divide, counts.sqrt * bins);
     EXPECT_LT(counts.divide, counts.sqrt * (bins + 10.0) + 10.0);
     EXPECT_EQ(counts.exp, 0.0);
     EXPECT_EQ(counts.direct_fallback, 0.0);
+}
+
+TEST(OperationCount, PointsOfARowShareLogarithmsAndGoOnFromTheirNeighbours)
+{
+    auto const problem = vector_problem("lz_ws2022");
+    auto const counts = count_operations(*problem, Route::factored, 8, 64);
+    double const bins = problem->view().fit.counted.n;
+    EXPECT_GE(counts.points, 8 * 64) << "whole tiles";
+    EXPECT_GE(counts.log, 1.0);
+    EXPECT_LT(counts.log, bins / 3.0);
+    // Steps: all but the last have a root. Two on average are what a cubic through four neighbours leaves.
+    double const steps = counts.sqrt + 1.0;
+    EXPECT_LT(steps, 2.0);
+    EXPECT_GT(counts.divide, steps * bins);
+    EXPECT_LT(counts.divide, steps * (bins + 10.0) + 10.0);
+    EXPECT_EQ(counts.exp, 0.0);
 }
 
 TEST(OperationCount, GaussianPointCostsNoLoopOverBins)

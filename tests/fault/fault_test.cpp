@@ -271,7 +271,7 @@ TEST_F(Fault, TwoMergesIntoOneOutputNeverMix)
 TEST_F(Fault, AMergeDoesNotDisturbAScanOfThatName)
 {
     for (int k = 1; k <= 2; ++k)
-        scan("part.h5", {"--route", "direct", "--shard", fmt::format("{}/2", k)});
+        scan("part.h5", {"--device", "reference", "--shard", fmt::format("{}/2", k)});
     scan_slowly("whole.h5");
     RunningProgram running{scan_command("out.h5", how_), options()};
     ASSERT_TRUE(running.wait_until([&] { return size_of("out.h5.journal") > 8000; }));

@@ -178,10 +178,13 @@ private:
         bool const by_rows = !direct_ && rows_.any();
         auto const tiles = by_rows ? rows_.tile(block.end - 1) - rows_.tile(block.begin) + 1
                                    : (block.size() + tile_size - 1) / tile_size;
+        // A tile of a row may take two microseconds: several at once, so that threads do not queue for them.
+        constexpr std::int64_t most_at_once = 16;
+        auto const at_once = by_rows ? std::clamp<std::int64_t>(tiles / (8 * threads_), 1, most_at_once) : 1;
 #pragma omp parallel num_threads(threads_)
         {
             Tile tile(view_);
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(dynamic, at_once)
             for (std::int64_t t = 0; t < tiles; ++t)
             {
                 IndexRange const whole = by_rows ? rows_.tile_range(rows_.tile(block.begin) + t)

@@ -16,7 +16,7 @@ namespace nuscan
 /// Defines what is correct. It shares with the other backends the input tables, the parameter names and nothing else:
 /// neutrino-energy integrals per source and flavour and recoil integrals per bin are done straight from the equations with
 /// Boost.Math quadrature on its own nodes, rates are summed without templates, and the pulls are found by a generic minimiser.
-/// Set-up takes about a second, a point about 20 ms.
+/// Set-up takes about a second, a point about 0.25 ms.
 class ReferenceCalculation
 {
 public:

@@ -41,10 +41,10 @@ constexpr std::int64_t chunks_per_worker = 16;
 constexpr std::uint64_t passed_bytes = 16 << 20;
 
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
-constexpr double factored_poisson_cost = 4e-7;
+constexpr double factored_poisson_cost = 2.5e-7;
 constexpr double factored_gaussian_cost = 3e-8;
-constexpr double direct_cost = 3e-5;
-constexpr double reference_cost = 2e-2;
+constexpr double direct_cost = 6e-6;
+constexpr double reference_cost = 2.5e-4;
 /// Folding the templates of one mass combination, per experiment [s].
 constexpr double template_cost = 1.5e-4;
 

@@ -59,6 +59,23 @@ protected:
         return run_nuscan(mpi_scan_command(ranks, output, more), mpi_options());
     }
 
+    /// The same for watching: what ranks say goes to files below \p folder too.
+    static Arguments watched(Arguments command, std::string const& folder)
+    {
+        command.insert(command.begin(), {"--output-filename", folder});
+        return command;
+    }
+
+    /// Whether ranks 1 to \p ranks - 1 take part by now: until then rank 0 computes alone.
+    bool all_take_part(std::string const& folder, int ranks) const
+    {
+        auto const said = contents_of(file(folder) / "1/rank.0/stderr");
+        for (int rank = 1; rank < ranks; ++rank)
+            if (said.find(fmt::format("rank {} on ", rank)) == said.npos)
+                return false;
+        return true;
+    }
+
     std::int64_t points_in(std::string const& journal) const
     {
         if (!fs::exists(file(journal)))
@@ -142,16 +159,20 @@ TEST_F(Mpi, IsTheSerialScanBitByBit)
 
 TEST_F(Mpi, KillsLoseNothingThatWasWritten)
 {
+    write_grid(1000, 600);
     scan("whole.h5", how_);
     for (int const ranks : {2, 4})
         for (int const victim : {-1, 0, 1}) // mpirun, the writing rank, another one
         {
             auto const output = fmt::format("out-{}-{}.h5", ranks, victim);
             std::int64_t before = 0;
+            std::uintmax_t before_bytes = 0;
             for (int kill_number = 1; kill_number <= 3; ++kill_number)
             {
-                RunningProgram program{mpi_scan_command(ranks, output, how_), mpi_options()};
-                ASSERT_TRUE(program.wait_until([&] { return points_in(output + ".journal") > before + 10 * chunk; }));
+                auto const said = fmt::format("{}.said{}", output, kill_number);
+                RunningProgram program{watched(mpi_scan_command(ranks, output, how_), said), mpi_options()};
+                ASSERT_TRUE(program.wait_until(
+                    [&] { return all_take_part(said, ranks) && size_of(output + ".journal") > before_bytes + 5000; }));
                 std::vector<pid_t> processes;
                 for (int rank = 0; rank < ranks; ++rank)
                     processes.push_back(process_of(program, rank));
@@ -171,6 +192,7 @@ TEST_F(Mpi, KillsLoseNothingThatWasWritten)
                 auto const after = points_in(output + ".journal");
                 EXPECT_GT(after, before);
                 before = after;
+                before_bytes = size_of(output + ".journal");
             }
             // Any number of ranks continues, and so does the serial program.
             auto const last = victim == 0 ? run(scan_command(output, how_)) : mpi_scan(6 - ranks, output, how_);
@@ -182,12 +204,13 @@ TEST_F(Mpi, KillsLoseNothingThatWasWritten)
 
 TEST_F(Mpi, RanksThatHangHoldNobodyUp)
 {
+    write_grid(1000, 600);
     scan("whole.h5", how_);
     for (int const ranks : {2, 4})
     {
         auto const output = fmt::format("out-{}.h5", ranks);
-        RunningProgram program{mpi_scan_command(ranks, output, how_), mpi_options()};
-        ASSERT_TRUE(program.wait_until([&] { return points_in(output + ".journal") > 10 * chunk; }));
+        RunningProgram program{watched(mpi_scan_command(ranks, output, how_), output + ".said"), mpi_options()};
+        ASSERT_TRUE(program.wait_until([&] { return all_take_part(output + ".said", ranks); }));
         // All but the first.
         std::vector<pid_t> victims;
         for (int rank = 1; rank < ranks; ++rank)
@@ -197,6 +220,7 @@ TEST_F(Mpi, RanksThatHangHoldNobodyUp)
             ASSERT_GT(victim, 0);
             kill(victim, SIGSTOP);
         }
+        EXPECT_FALSE(fs::exists(file(output))) << "they hold chunks that are missing";
         auto const result = program.wait();
         EXPECT_EQ(result.exit_code, 0) << result;
         EXPECT_TRUE(result.said(" does not answer and is not waited for; its points were computed by others")) << result;
@@ -208,9 +232,10 @@ TEST_F(Mpi, RanksThatHangHoldNobodyUp)
 
 TEST_F(Mpi, ARankThatComesBackGoesOn)
 {
+    write_grid(1000, 600);
     scan("whole.h5", how_);
-    RunningProgram program{mpi_scan_command(2, "out.h5", how_), mpi_options()};
-    ASSERT_TRUE(program.wait_until([&] { return points_in("out.h5.journal") > 10 * chunk; }));
+    RunningProgram program{watched(mpi_scan_command(2, "out.h5", how_), "said"), mpi_options()};
+    ASSERT_TRUE(program.wait_until([&] { return all_take_part("said", 2); }));
     auto const victim = process_of(program, 1);
     ASSERT_GT(victim, 0);
     kill(victim, SIGSTOP);

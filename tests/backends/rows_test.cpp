@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -124,6 +125,25 @@ TEST(Rows, PointsWithoutResultDoNotStopTheirNeighbours)
         EXPECT_EQ(results.status.back(), static_cast<std::uint8_t>(PointStatus::not_finite));
         for (std::size_t i = 0; i < results.status.size(); ++i)
             EXPECT_EQ(std::isnan(results.chi2[i]), results.status[i] > 1) << i;
+    }
+}
+
+TEST(Rows, CancellingPointsTakeTheDirectRoute)
+{
+    // The anapole moment takes a large charge radius back (r^2 - 6 a is what counts), up to a part of the size of the SM: terms are 1e8
+    // times their sum all over the row.
+    constexpr double radius = 1e-26;
+    constexpr double range = 1e-4;
+    for (auto const& experiments : fits)
+    {
+        auto const problem = std::make_shared<Problem const>(
+            prepared(experiments), std::vector<Axis>{make_axis("a_e", radius / 6 * (1.0 - range), radius / 6 * (1.0 + range), 129)},
+            FixedParameters{{find_parameter("r2_e"), radius}});
+        auto const results = evaluate(*make_cpu_backend(problem, Route::factored, 1), *problem, {0, problem->size()});
+        auto const expected = evaluate(*make_cpu_backend(problem, Route::direct, 1), *problem, {0, problem->size()});
+        EXPECT_GT(std::count(results.status.begin(), results.status.end(), static_cast<std::uint8_t>(PointStatus::ok_direct)), 120);
+        for (std::size_t i = 0; i < results.chi2.size(); ++i)
+            EXPECT_TRUE(chi2_agrees(results.chi2[i], expected.chi2[i], tolerance::implementation)) << i;
     }
 }
 

@@ -22,15 +22,20 @@ namespace nuscan::cli
 namespace
 {
 
-/// What follows the command: signals go on to the scan, and a scan that was interrupted is queued again, unless its user cancelled it:
-/// then Slurm sends TERM without the warning before.
-constexpr char const* run_and_requeue = R"(scan=$!
+/// What comes before the command: signals go on to the scan.
+constexpr char const* pass_signals_on = R"(scan=
 signalled=
 warned=
 cancelled=
-pass_on() { signalled=yes; kill -USR1 "$scan" 2>/dev/null; }
+pass_on() { signalled=yes; [ -z "$scan" ] || kill -USR1 "$scan" 2>/dev/null; }
 trap 'warned=yes; pass_on' USR1
 trap '[ -n "$warned" ] || cancelled=yes; pass_on' TERM
+)";
+
+/// What follows it: a scan that was interrupted is queued again, unless its user cancelled it: then Slurm sends TERM without the warning
+/// before.
+constexpr char const* wait_and_requeue = R"(scan=$!
+[ -z "$signalled" ] || pass_on
 while :; do
     signalled=
     wait "$scan"
@@ -145,7 +150,7 @@ std::string slurm_script(SlurmJob const& job)
         words.push_back("--threads \"${SLURM_CPUS_PER_TASK:-1}\"");
     // The number of shards is that of the scan, even where a few of them are submitted again.
     words.push_back(fmt::format("--shard \"$SLURM_ARRAY_TASK_ID/{}\" -o {} &", job.shards, shell_quote(job.output)));
-    text += join(words, " ") + "\n" + run_and_requeue;
+    text += pass_signals_on + join(words, " ") + "\n" + wait_and_requeue;
     auto const first = shard_path(job.output, {1, job.shards, {}});
     auto pattern = first.string();
     auto const at = pattern.rfind(".shard-") + 7;

@@ -4,6 +4,8 @@
 /// HDF5 prints its error stack on every failure unless told not to: hold a QuietErrors in each public function that comes here.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -217,11 +219,25 @@ void read_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_
 
 /// Whether chunks of that shape can be passed on as they are stored: checksums and no other filter.
 bool has_plain_chunks(hid_t dataset, std::vector<std::int64_t> const& chunk);
-/// The chunk that begins at \p start as it is stored, values and checksum, which is verified. Throws Error if it is wrong or there is no
-/// such chunk.
-void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char>& bytes);
-/// Stores a chunk that read_stored_chunk() gave.
-void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::vector<unsigned char> const& bytes);
+/// Bytes of the checksum behind the values of a stored chunk.
+inline constexpr std::size_t checksum_bytes = sizeof(std::uint32_t);
+/// The chunk of \p n values of type T that begins at \p start as it is stored: \p chunk takes the values and, in as many more of them as it
+/// needs, the checksum, which is verified. Throws Error if it is wrong or there is no such chunk.
+void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<double>& chunk);
+void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<std::uint8_t>& chunk);
+/// Stores a chunk of \p n values that read_stored_chunk() gave or add_checksum() completed. Past the caches of HDF5, and no value is looked
+/// at.
+void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<double> const& chunk);
+void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n,
+                        std::vector<std::uint8_t> const& chunk);
+/// Puts the checksum behind values that are all of a chunk.
+void add_checksum(std::vector<double>& chunk);
+void add_checksum(std::vector<std::uint8_t>& chunk);
+/// Whether values in memory are those of a file byte by byte.
+constexpr bool stores_as_in_memory()
+{
+    return std::endian::native == std::endian::little;
+}
 
 /// A one-dimensional dataset of doubles.
 Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values);

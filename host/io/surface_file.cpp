@@ -1,8 +1,6 @@
 #include "host/io/surface_file.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <limits>
 #include <new>
 #include <optional>
@@ -159,19 +157,26 @@ public:
                 take(first + i * stride, width);
     }
 
-    /// Takes a whole chunk as it is stored.
-    void append_stored(std::vector<unsigned char> const& bytes, std::int64_t n)
+    /// Takes a whole chunk as it is stored, with \p n elements inside the grid.
+    void append_stored(std::vector<T> const& chunk, std::int64_t n)
     {
         if (!buffer_.empty())
             throw h5::Error{"a stored chunk has to begin where a chunk does"};
-        h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), bytes);
+        h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), static_cast<std::size_t>(step_), chunk);
         position_ += n;
     }
 
     void flush()
     {
         auto const n = static_cast<std::int64_t>(buffer_.size());
-        h5::write_flat(dataset_.id(), dims_, position_, position_ + n, buffer_.data());
+        if (n == step_ && position_ % row_ % step_ == 0 && h5::stores_as_in_memory())
+        {
+            // Nothing of the chunk is missing: HDF5 would copy it twice more and take longer for the checksum.
+            h5::add_checksum(buffer_);
+            h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), static_cast<std::size_t>(n), buffer_);
+        }
+        else
+            h5::write_flat(dataset_.id(), dims_, position_, position_ + n, buffer_.data());
         position_ += n;
         buffer_.clear();
     }
@@ -188,7 +193,7 @@ private:
             std::int64_t const room = std::min((offset / step_ + 1) * step_, row_) - offset;
             std::int64_t const some = std::min(n, room - static_cast<std::int64_t>(buffer_.size()));
             if (buffer_.capacity() < static_cast<std::size_t>(room))
-                buffer_.reserve(static_cast<std::size_t>(room));
+                buffer_.reserve(static_cast<std::size_t>(room) + h5::checksum_bytes);
             buffer_.insert(buffer_.end(), values, values + some);
             values += some;
             n -= some;
@@ -978,18 +983,11 @@ std::vector<double> SurfaceReader::pull(std::string const& name, IndexRange rang
     });
 }
 
-std::vector<double> StoredChunk::chi2_values() const
-{
-    std::vector<double> values(static_cast<std::size_t>(range.size()));
-    std::memcpy(values.data(), chi2.data(), values.size() * sizeof(double));
-    return values;
-}
-
 bool SurfaceReader::has_stored_chunks() const
 {
     h5::QuietErrors const quiet;
     return reading(impl_->path, [&] {
-        if (std::endian::native != std::endian::little || !impl_->layout.pulls.empty() || !impl_->layout.rates.empty())
+        if (!h5::stores_as_in_memory() || !impl_->layout.pulls.empty() || !impl_->layout.rates.empty())
             return false;
         Dims const chunk = h5::chunk_shape(grid_dims(impl_->layout.axes), chunk_elements);
         return h5::has_plain_chunks(impl_->open("chi2").id(), chunk) && h5::has_plain_chunks(impl_->open("status").id(), chunk)
@@ -1002,12 +1000,10 @@ void SurfaceReader::stored_chunk(IndexRange range, StoredChunk& chunk) const
     h5::QuietErrors const quiet;
     reading(impl_->path, [&] {
         Dims const dims = grid_dims(impl_->layout.axes);
+        auto const n = static_cast<std::size_t>(*element_count(h5::chunk_shape(dims, chunk_elements)));
         chunk.range = range;
-        h5::read_stored_chunk(impl_->open("chi2").id(), node_of(dims, range.begin), chunk.chi2);
-        h5::read_stored_chunk(impl_->open("status").id(), node_of(dims, range.begin), chunk.status);
-        auto const n = static_cast<std::size_t>(range.size());
-        if (chunk.chi2.size() < n * sizeof(double) + sizeof(std::uint32_t) || chunk.status.size() < n + sizeof(std::uint32_t))
-            throw h5::Error{fmt::format("the chunk of point {} is too short", range.begin)};
+        h5::read_stored_chunk(impl_->open("chi2").id(), node_of(dims, range.begin), n, chunk.chi2);
+        h5::read_stored_chunk(impl_->open("status").id(), node_of(dims, range.begin), n, chunk.status);
     });
 }
 

@@ -127,11 +127,11 @@ struct SurfacePart
 struct StoredChunk
 {
     IndexRange range;
-    std::vector<unsigned char> chi2;
-    std::vector<unsigned char> status;
+    std::vector<double> chi2;         ///< what is behind the points of the range: fill values up to a whole chunk, the checksum
+    std::vector<std::uint8_t> status; ///< likewise
 
     /// chi^2 of the points.
-    std::vector<double> chi2_values() const;
+    double const* chi2_values() const { return chi2.data(); }
     /// Status of the points, as many as the range has.
     std::uint8_t const* status_values() const { return status.data(); }
 };

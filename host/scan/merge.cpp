@@ -10,12 +10,12 @@
 #include <set>
 
 #include "host/io/journal.hpp"
+#include "host/scan/findings.hpp"
 #include "host/scan/identity.hpp"
 #include "host/scan/orchestrator.hpp"
 #include "host/scan/shards.hpp"
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
-#include "nuscan/scan/reductions.hpp"
 
 namespace fs = std::filesystem;
 
@@ -90,15 +90,6 @@ void require_same_scan(OpenShard const& first, OpenShard const& other)
     require_same_axes(first, other);
 }
 
-/// What the values of all shards say.
-struct Findings
-{
-    IndexedValue best;
-    std::int64_t not_converged = 0;
-    std::int64_t not_finite = 0;
-    std::int64_t direct_fallback = 0;
-};
-
 /// Reads one shard block by block, which verifies its checksums, and passes on what is behind \p from.
 class ShardReader
 {
@@ -134,7 +125,7 @@ public:
             {
                 // As it is stored: the checksum is verified, but need not be computed again.
                 shard_.surface->stored_chunk({begin, end}, chunk);
-                count({begin, end}, chunk.chi2_values().data(), chunk.status_values());
+                count({begin, end}, chunk.chi2_values(), chunk.status_values());
                 if (writer_)
                     writer_->append(chunk);
             }
@@ -145,9 +136,9 @@ public:
                     end = from;
                 take({begin, end}, begin >= from);
             }
-            merge(own_block_, own);
+            own.add(own_block_);
             if (begin >= from)
-                merge(own_block_, findings);
+                findings.add(own_block_);
             begin = end;
         }
         auto const& meta = shard_.surface->meta();
@@ -165,39 +156,12 @@ private:
         throw RunError(fmt::format("{}: {}; compute this shard again", shard_.path.string(), what));
     }
 
-    static void merge(Findings const& part, Findings& all)
-    {
-        all.best = LowerValue{}(all.best, part.best);
-        all.not_converged += part.not_converged;
-        all.not_finite += part.not_finite;
-        all.direct_fallback += part.direct_fallback;
-    }
-
     /// Best point and failures of some points, into own_block_.
     void count(IndexRange range, double const* chi2, std::uint8_t const* status)
     {
-        auto const n = static_cast<std::size_t>(range.size());
-        own_block_ = {};
-        for (std::size_t i = 0; i < n; ++i)
-        {
-            own_block_.best = LowerValue{}(own_block_.best, indexed_value(chi2[i], range.begin + static_cast<std::int64_t>(i)));
-            switch (status[i])
-            {
-            case static_cast<std::uint8_t>(PointStatus::ok):
-                break;
-            case static_cast<std::uint8_t>(PointStatus::ok_direct):
-                ++own_block_.direct_fallback;
-                break;
-            case static_cast<std::uint8_t>(PointStatus::not_converged):
-                ++own_block_.not_converged;
-                break;
-            case static_cast<std::uint8_t>(PointStatus::not_finite):
-                ++own_block_.not_finite;
-                break;
-            default:
-                bad(fmt::format("point {} was never computed", range.begin + static_cast<std::int64_t>(i)));
-            }
-        }
+        own_block_ = findings_of(range.begin, range.size(), chi2, status);
+        if (own_block_.never_computed >= 0)
+            bad(fmt::format("point {} was never computed", own_block_.never_computed));
     }
 
     void take(IndexRange range, bool wanted)

@@ -13,6 +13,7 @@
 #include <optional>
 
 #include "host/io/journal.hpp"
+#include "host/scan/scan_output.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/clock.hpp"
 #include "host/support/error.hpp"
@@ -390,29 +391,44 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         std::filesystem::remove(options.output);
 
     // --- compute ---------------------------------------------------------------------------------------------------------------
+    // What goes wrong from here on leaves the journal, which the same command continues, but no half surface.
+    struct Removal
+    {
+        std::filesystem::path const& file;
+        ~Removal()
+        {
+            std::error_code error;
+            std::filesystem::remove(file, error);
+        }
+    } const no_half_surface{partial};
+    SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range));
     SelfCheck self_check(problem, plan.range, hash);
     auto const backend = options.make_backend
                              ? options.make_backend({problem, identity, journal.next(), plan.chunk, n_pulls, n_rates})
                              : make_backend(options.device, problem, options.route, options.threads);
+    // The best fit is found on this way to the disk and not on a device: chunks of an earlier run pass by too, and a comparison costs
+    // nothing beside the copy.
+    ScanOutput output(journal, writer, self_check.indices());
     auto const compute_start = Clock::now();
-    Chunk chunk;
-    auto const points_done = [&] { return journal.next() - plan.range.begin; };
-    auto const computed = [&] { return static_cast<double>(journal.next() - result.resumed_at); };
-    result.done = points_done();
-    while (journal.next() < plan.range.end)
+    std::int64_t next = result.resumed_at;
+    auto const computed = [&] { return static_cast<double>(next - result.resumed_at); };
+    while (next < plan.range.end)
     {
-        chunk.begin = journal.next();
-        chunk.resize(std::min(plan.chunk, plan.range.end - chunk.begin), n_pulls, n_rates);
-        backend->evaluate({chunk.begin, chunk.begin + chunk.size()}, chunk.outputs());
-        journal.append(chunk);
-        result.done = points_done();
+        Chunk& chunk = output.chunk();
+        chunk.begin = next;
+        chunk.resize(std::min(plan.chunk, plan.range.end - next), n_pulls, n_rates);
+        next += chunk.size();
+        backend->evaluate({chunk.begin, next}, chunk.outputs());
+        output.put();
+        result.done = next - plan.range.begin;
         if (options.progress)
         {
             double const speed = computed() / seconds_since(compute_start);
             options.progress({result.done, plan.points, speed, static_cast<double>(plan.points - result.done) / speed});
         }
-        if (options.interrupted && options.interrupted() && journal.next() < plan.range.end)
+        if (options.interrupted && options.interrupted() && next < plan.range.end)
         {
+            output.finish();
             result.outcome = ScanOutcome::interrupted;
             return result;
         }
@@ -422,97 +438,70 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const checked = self_check.finish(meta.compute_time_s);
 
     // --- output ----------------------------------------------------------------------------------------------------------------
-    // The same for any order of work. Taken here and not on the device: chunks of an earlier run pass by too, and a comparison costs
-    // nothing beside their way into the file.
-    IndexedValue best;
-    try
-    {
-        SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range));
-        auto next_check = checked.begin();
-        meta.self_check.tolerance = self_check_tolerance;
-        journal.for_each([&](Chunk const& done) {
-            for (std::int64_t i = 0; i < done.size(); ++i)
-            {
-                auto const slot = static_cast<std::size_t>(i);
-                best = LowerValue{}(best, indexed_value(done.chi2[slot], done.begin + i));
-                auto const status = static_cast<PointStatus>(done.status[slot]);
-                meta.not_converged += status == PointStatus::not_converged;
-                meta.not_finite += status == PointStatus::not_finite;
-                meta.direct_fallback += status == PointStatus::ok_direct;
-            }
-            for (; next_check != checked.end() && next_check->index < done.begin + done.size(); ++next_check)
-            {
-                double const chi2 = done.chi2[static_cast<std::size_t>(next_check->index - done.begin)];
-                meta.self_check.worst = std::max(meta.self_check.worst, check_deviation(chi2, next_check->chi2));
-            }
-            writer.append(done.size(), done.chi2.data(), done.status.data(), done.pulls.empty() ? nullptr : done.pulls.data(),
-                          done.rates.empty() ? nullptr : done.rates.data());
-        });
-        meta.self_check.points = static_cast<std::int64_t>(checked.size());
-        meta.self_check.passed = meta.self_check.worst <= self_check_tolerance;
-        meta.failed = !meta.self_check.passed;
+    output.finish();
+    Findings const& findings = output.findings();
+    meta.not_converged = findings.not_converged;
+    meta.not_finite = findings.not_finite;
+    meta.direct_fallback = findings.direct_fallback;
+    meta.self_check.tolerance = self_check_tolerance;
+    for (CheckedPoint const& point : checked)
+        meta.self_check.worst = std::max(meta.self_check.worst, check_deviation(output.watched_chi2().at(point.index), point.chi2));
+    meta.self_check.points = static_cast<std::int64_t>(checked.size());
+    meta.self_check.passed = meta.self_check.worst <= self_check_tolerance;
+    meta.failed = !meta.self_check.passed;
 
-        auto const sm = evaluate_point(*prepared, {}, false);
-        result.null.chi2 = sm.fit.chi2;
-        result.null.pulls = named_pulls(*problem, sm);
-        meta.chi2_zero = evaluate_point(*prepared, configuration.fixed, false).fit.chi2;
-        result.best_fit.index = best.index;
-        result.best_fit.chi2 = best.index >= 0 ? best.value : std::numeric_limits<double>::quiet_NaN();
-        if (best.index >= 0)
-        {
-            FixedParameters point = configuration.fixed;
-            auto const values = problem->values(best.index);
-            for (Axis const& axis : configuration.axes)
-            {
-                point[axis.parameter] = values[axis.parameter];
-                result.best_fit.parameters[parameter_info(axis.parameter).name] = values[axis.parameter];
-            }
-            result.best_fit.pulls = named_pulls(*problem, evaluate_point(*prepared, point, false));
-        }
-
-        meta.title = configuration.title;
-        meta.experiments = configuration.experiments;
-        meta.configuration = configuration.text;
-        meta.configuration_canonical = canonical;
-        meta.configuration_sha256 = hash;
-        meta.data_sha256 = data.hashes();
-        meta.data_folder = data.root().string();
-        meta.command_line = options.command_line;
-        meta.version = build::version;
-        meta.commit = build::commit;
-        meta.dirty = build::dirty;
-        meta.compiler = build::compiler;
-        meta.cuda = build::cuda;
-        meta.backend = backend->name();
-        meta.device = options.device.description;
-        meta.route = options.device.kind == DeviceKind::reference ? "reference" : route_name(options.route);
-        meta.threads = resolve_threads(options.threads);
-        meta.host = host_name();
-        meta.stop_utc = utc_now();
-        meta.wall_time_s = seconds_since(start);
-        meta.range = plan.range;
-        meta.results_version = results_version;
-        meta.working_folder = description.folder;
-        if (options.shard)
-        {
-            meta.shard_index = options.shard->index;
-            meta.shard_count = options.shard->count;
-        }
-        writer.finish(meta, result.best_fit, result.null);
-    }
-    catch (...)
+    auto const sm = evaluate_point(*prepared, {}, false);
+    result.null.chi2 = sm.fit.chi2;
+    result.null.pulls = named_pulls(*problem, sm);
+    meta.chi2_zero = evaluate_point(*prepared, configuration.fixed, false).fit.chi2;
+    result.best_fit.index = findings.best.index;
+    result.best_fit.chi2 = findings.best.index >= 0 ? findings.best.value : std::numeric_limits<double>::quiet_NaN();
+    if (findings.best.index >= 0)
     {
-        std::filesystem::remove(partial, ignored);
-        throw;
+        FixedParameters point = configuration.fixed;
+        auto const values = problem->values(findings.best.index);
+        for (Axis const& axis : configuration.axes)
+        {
+            point[axis.parameter] = values[axis.parameter];
+            result.best_fit.parameters[parameter_info(axis.parameter).name] = values[axis.parameter];
+        }
+        result.best_fit.pulls = named_pulls(*problem, evaluate_point(*prepared, point, false));
     }
+
+    meta.title = configuration.title;
+    meta.experiments = configuration.experiments;
+    meta.configuration = configuration.text;
+    meta.configuration_canonical = canonical;
+    meta.configuration_sha256 = hash;
+    meta.data_sha256 = data.hashes();
+    meta.data_folder = data.root().string();
+    meta.command_line = options.command_line;
+    meta.version = build::version;
+    meta.commit = build::commit;
+    meta.dirty = build::dirty;
+    meta.compiler = build::compiler;
+    meta.cuda = build::cuda;
+    meta.backend = backend->name();
+    meta.device = options.device.description;
+    meta.route = options.device.kind == DeviceKind::reference ? "reference" : route_name(options.route);
+    meta.threads = resolve_threads(options.threads);
+    meta.host = host_name();
+    meta.stop_utc = utc_now();
+    meta.wall_time_s = seconds_since(start);
+    meta.range = plan.range;
+    meta.results_version = results_version;
+    meta.working_folder = description.folder;
+    if (options.shard)
+    {
+        meta.shard_index = options.shard->index;
+        meta.shard_count = options.shard->count;
+    }
+    writer.finish(meta, result.best_fit, result.null);
     std::error_code failure;
     std::filesystem::rename(partial, options.output, failure);
     if (failure)
-    {
-        std::filesystem::remove(partial, ignored);
         throw RunError(
             fmt::format("{}: cannot be renamed from {}: {}", options.output.string(), partial.string(), failure.message()));
-    }
     journal.remove();
     result.outcome = meta.failed ? ScanOutcome::self_check_failed : ScanOutcome::finished;
     return result;

@@ -94,6 +94,14 @@ void SelfCheck::run()
     }
 }
 
+std::vector<std::int64_t> SelfCheck::indices() const
+{
+    auto indices = drawn_;
+    for (std::int64_t& index : indices)
+        index += begin_;
+    return indices;
+}
+
 std::vector<CheckedPoint> SelfCheck::finish(double compute_time_s)
 {
     compute_time_ = compute_time_s;

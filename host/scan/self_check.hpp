@@ -39,6 +39,9 @@ public:
     /// Stops without result.
     ~SelfCheck();
 
+    /// All points that it may come to, in the order of computing them.
+    std::vector<std::int64_t> indices() const;
+
     /// Tells how long the compute phase took, waits for the thread and returns its points, ascending by index.
     std::vector<CheckedPoint> finish(double compute_time_s);
 

@@ -394,6 +394,9 @@ private:
     void write_values(std::string const& place)
     {
         h5::Handle const dataset{H5Dopen2(file_, place.c_str(), H5P_DEFAULT), "open"};
+        // HDF5 never comes back from writing into one that refers to itself; the program writes into none.
+        if (h5::is_virtual(dataset.id()))
+            return;
         hsize_t size[H5S_MAX_RANK] = {};
         if (numbers_.below(4) == 0)
         {

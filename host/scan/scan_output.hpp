@@ -1,0 +1,70 @@
+/// \file
+/// Where the finished chunks of a scan go while the next ones are computed.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "host/io/journal.hpp"
+#include "host/io/surface_file.hpp"
+#include "host/scan/findings.hpp"
+
+namespace nuscan
+{
+
+/// Brings finished chunks into journal and surface file, in a thread of its own: first what the journal of an earlier run holds, then
+/// every chunk handed over, each into the journal before anything else. One chunk is written while the next is computed, so that memory
+/// holds two and a kill loses no more than these. Until the end of the object nobody else uses journal or file; nor HDF5, which knows no
+/// threads.
+class ScanOutput
+{
+public:
+    /// \param watched  indices of points whose chi^2 is kept
+    ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched);
+    /// Waits for the chunk at work.
+    ~ScanOutput();
+    ScanOutput(ScanOutput const&) = delete;
+    ScanOutput& operator=(ScanOutput const&) = delete;
+
+    /// The chunk to fill next. It stays the same one until put().
+    Chunk& chunk() { return chunks_[filling_]; }
+
+    /// Hands over the chunk that was filled, which follows the one before, once that is written. Throws what went wrong with earlier
+    /// ones: RunError of journal or file.
+    void put();
+
+    /// Waits until everything handed over is written. Throws as put().
+    void finish();
+
+    /// After finish(): of all points.
+    Findings const& findings() const { return findings_; }
+    /// After finish(): chi^2 of the points watched, by index.
+    std::map<std::int64_t, double> const& watched_chi2() const { return watched_chi2_; }
+
+private:
+    void run();
+    void write(Chunk const& chunk);
+    void wait(std::unique_lock<std::mutex>& lock);
+
+    Journal& journal_;
+    SurfaceWriter& surface_;
+    std::vector<std::int64_t> watched_; ///< ascending
+    std::map<std::int64_t, double> watched_chi2_;
+    Findings findings_;
+
+    Chunk chunks_[2];
+    int filling_ = 0;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    bool busy_ = true; ///< with the other chunk, at first with those of the journal
+    bool closing_ = false;
+    std::exception_ptr failure_;
+    std::thread thread_;
+};
+
+} // namespace nuscan

@@ -10,6 +10,7 @@
 #include "host/backends/reference.hpp"
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
+#include "host/support/thread_team.hpp"
 
 namespace nuscan
 {
@@ -24,7 +25,7 @@ public:
     ReferenceBackend(std::shared_ptr<Problem const> problem, int threads)
         : problem_(std::move(problem))
         , calculation_(problem_->prepared().inputs(), {problem_->view().fit.fix_pulls})
-        , threads_(threads)
+        , team_(resolve_threads(threads))
     {
     }
 
@@ -32,11 +33,9 @@ public:
 
     void evaluate(IndexRange range, PointOutputs const& outputs) override
     {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads_)
-        for (std::int64_t index = range.begin; index < range.end; ++index)
-        {
-            auto const slot = static_cast<std::size_t>(index - range.begin);
-            auto const result = calculation_.evaluate(problem_->values(index));
+        team_.for_each(range.size(), 1, [&](std::int64_t i, int) {
+            auto const slot = static_cast<std::size_t>(i);
+            auto const result = calculation_.evaluate(problem_->values(range.begin + i));
             outputs.chi2[slot] = result.chi2;
             outputs.status[slot] = static_cast<std::uint8_t>(result.status);
             if (outputs.pulls != nullptr)
@@ -47,13 +46,13 @@ public:
                 for (auto const& rates : result.rates)
                     out = std::copy(rates.begin(), rates.end(), out);
             }
-        }
+        });
     }
 
 private:
     std::shared_ptr<Problem const> problem_;
     ReferenceCalculation calculation_;
-    int threads_;
+    ThreadTeam team_;
 };
 
 /// All devices that a computation takes.

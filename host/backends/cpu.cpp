@@ -1,15 +1,15 @@
 #include "host/backends/cpu.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
 #include <new>
 
+#include "host/backends/backend.hpp"
 #include "host/backends/lanes/lane_kernels.hpp"
 #include "host/backends/rows.hpp"
+#include "host/support/thread_team.hpp"
 
 namespace nuscan
 {
@@ -68,7 +68,8 @@ public:
         , rows_(view_)
         , kernels_(choose_lane_kernels())
         , direct_(route == Route::direct)
-        , threads_(threads > 0 ? threads : omp_get_max_threads())
+        , team_(resolve_threads(threads))
+        , tiles_(static_cast<std::size_t>(team_.size()))
     {
     }
 
@@ -152,53 +153,53 @@ private:
         auto const n = static_cast<std::ptrdiff_t>(combinations.size());
         if (n == 0)
             return;
-#pragma omp parallel num_threads(threads_)
-        {
-            Tile tile(view_);
-#pragma omp for schedule(dynamic, 1)
-            for (std::ptrdiff_t first = 0; first < n; first += fold_size)
+        team_.for_each((n + fold_size - 1) / fold_size, 1, [&](std::int64_t batch, int worker) {
+            Tile& tile = tile_of(worker);
+            std::ptrdiff_t const first = batch * fold_size;
+            auto const size = static_cast<std::size_t>(std::min(fold_size, n - first));
+            for (std::size_t i = 0; i < size; ++i)
             {
-                auto const size = static_cast<std::size_t>(std::min(fold_size, n - first));
-                for (std::size_t i = 0; i < size; ++i)
-                {
-                    auto const index = static_cast<std::size_t>(first) + i;
-                    tile.points[i] = combination_base(view_, combinations[index]);
-                    tile.results[i] = bank_.data() + slot_of(index, combinations[index]) * view_.layout.size();
-                }
-                kernels_.templates(spectrum_batch(tile, size));
+                auto const index = static_cast<std::size_t>(first) + i;
+                tile.points[i] = combination_base(view_, combinations[index]);
+                tile.results[i] = bank_.data() + slot_of(index, combinations[index]) * view_.layout.size();
             }
-        }
+            kernels_.templates(spectrum_batch(tile, size));
+        });
+    }
+
+    /// The memory of one of the threads.
+    Tile& tile_of(int worker)
+    {
+        auto& tile = tiles_[static_cast<std::size_t>(worker)];
+        if (!tile)
+            tile = std::make_unique<Tile>(view_);
+        return *tile;
     }
 
     /// Evaluates \p block, a part of the range that \p outputs belongs to. \p combinations lists the combinations in the bank where
     /// it does not hold all of them.
     void evaluate_block(IndexRange block, IndexRange range, PointOutputs const& outputs,
-                        std::vector<std::int64_t> const& combinations) const
+                        std::vector<std::int64_t> const& combinations)
     {
         bool const by_rows = !direct_ && rows_.any();
         auto const tiles = by_rows ? rows_.tile(block.end - 1) - rows_.tile(block.begin) + 1
                                    : (block.size() + tile_size - 1) / tile_size;
         // A tile of a row may take two microseconds: several at once, so that threads do not queue for them.
         constexpr std::int64_t most_at_once = 16;
-        auto const at_once = by_rows ? std::clamp<std::int64_t>(tiles / (8 * threads_), 1, most_at_once) : 1;
-#pragma omp parallel num_threads(threads_)
-        {
-            Tile tile(view_);
-#pragma omp for schedule(dynamic, at_once)
-            for (std::int64_t t = 0; t < tiles; ++t)
-            {
-                IndexRange const whole = by_rows ? rows_.tile_range(rows_.tile(block.begin) + t)
-                                                 : IndexRange{block.begin + t * tile_size, block.begin + (t + 1) * tile_size};
-                IndexRange const points{std::max(whole.begin, block.begin), std::min(whole.end, block.end)};
-                PointOutputs const part = outputs.from(points.begin - range.begin, pull_count(view_), bin_count(view_));
-                if (direct_)
-                    evaluate_direct(points, part, tile);
-                else if (by_rows)
-                    evaluate_row(whole.begin, points, part, combinations, tile);
-                else
-                    evaluate_factored(points, part, combinations, tile);
-            }
-        }
+        auto const at_once = by_rows ? std::clamp<std::int64_t>(tiles / (8 * team_.size()), 1, most_at_once) : 1;
+        team_.for_each(tiles, at_once, [&](std::int64_t t, int worker) {
+            Tile& tile = tile_of(worker);
+            IndexRange const whole = by_rows ? rows_.tile_range(rows_.tile(block.begin) + t)
+                                             : IndexRange{block.begin + t * tile_size, block.begin + (t + 1) * tile_size};
+            IndexRange const points{std::max(whole.begin, block.begin), std::min(whole.end, block.end)};
+            PointOutputs const part = outputs.from(points.begin - range.begin, pull_count(view_), bin_count(view_));
+            if (direct_)
+                evaluate_direct(points, part, tile);
+            else if (by_rows)
+                evaluate_row(whole.begin, points, part, combinations, tile);
+            else
+                evaluate_factored(points, part, combinations, tile);
+        });
     }
 
     LaneOutputs lane_outputs(PointOutputs const& outputs, std::ptrdiff_t first) const
@@ -418,7 +419,8 @@ private:
     Rows rows_;
     LaneKernels const& kernels_;
     bool direct_;
-    int threads_;
+    ThreadTeam team_;
+    std::vector<std::unique_ptr<Tile>> tiles_; ///< of each thread
     std::vector<double> bank_;
     std::vector<unsigned char> ready_;
 };

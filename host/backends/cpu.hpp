@@ -1,5 +1,5 @@
 /// \file
-/// The CPU backend: the same functions as the device, run by OpenMP threads.
+/// The CPU backend: the same functions as the device, run by threads that share tiles of points.
 #pragma once
 
 #include <memory>

@@ -678,9 +678,9 @@ void read_elements(hid_t dataset, std::vector<std::int64_t> const& dims, std::in
 }
 
 /// The checksum of HDF5: Fletcher's of 32 bits over big-endian words of 16 bits. In blocks, which vector instructions take.
-std::uint32_t fletcher32(unsigned char const* bytes, std::size_t n)
+[[gnu::always_inline]] inline std::uint32_t fletcher32_in_blocks(unsigned char const* bytes, std::size_t n)
 {
-    constexpr std::size_t block = 128; // sums of a block fit 32 bits
+    constexpr std::size_t block = 256; // sums of a block fit 32 bits
     constexpr std::uint64_t modulus = 65535;
     std::uint64_t sum1 = 0;
     std::uint64_t sum2 = 0;
@@ -688,8 +688,10 @@ std::uint32_t fletcher32(unsigned char const* bytes, std::size_t n)
     for (std::size_t words = (n + 1) / 2; words > 0;)
     {
         std::size_t const some = std::min(words, block);
-        std::array<std::uint16_t, block> values = {};
-        std::memcpy(values.data(), bytes, std::min(2 * some, n));
+        std::array<std::uint16_t, block> values;
+        if (2 * block > n)
+            values.fill(0);
+        std::memcpy(values.data(), bytes, std::min(2 * block, n));
         std::uint32_t plain = 0;
         std::uint32_t weighted = 0;
         for (std::uint32_t i = 0; i < block; ++i)
@@ -710,6 +712,22 @@ std::uint32_t fletcher32(unsigned char const* bytes, std::size_t n)
     sum1 = any && sum1 == 0 ? modulus : sum1;
     sum2 = any && sum2 == 0 ? modulus : sum2;
     return static_cast<std::uint32_t>(sum2 << 16 | sum1);
+}
+
+#ifdef __x86_64__
+[[gnu::target("avx2")]] std::uint32_t fletcher32_avx2(unsigned char const* bytes, std::size_t n)
+{
+    return fletcher32_in_blocks(bytes, n);
+}
+#endif
+
+std::uint32_t fletcher32(unsigned char const* bytes, std::size_t n)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return fletcher32_avx2(bytes, n);
+#endif
+    return fletcher32_in_blocks(bytes, n);
 }
 
 } // namespace

@@ -553,6 +553,41 @@ TEST_F(SurfaceFile, ChunksAreContiguousAndOfMeasuredSize)
     EXPECT_EQ(h5::chunk_shape({9, 8, 7, 6}, target), (Shape{9, 8, 7, 6}));
 }
 
+TEST_F(SurfaceFile, ChunksOfAnyBitsCarryTheChecksumOfHdf5)
+{
+    // Whole chunks are stored with a checksum computed here; HDF5 verifies it in reading.
+    constexpr std::int64_t n = 2 * 131072;
+    SurfaceLayout layout;
+    layout.axes = {{"g_V", "1", "coupling", "g", AxisScale::linear, std::vector<double>(n, 1.0)}};
+    layout.range = {0, n};
+    std::mt19937_64 random{32};
+    // All bits set: the largest sums that there are, which vanish modulo 65535.
+    for (bool const ones : {true, false})
+    {
+        std::vector<std::uint64_t> bits(n, ~std::uint64_t{0});
+        std::vector<std::uint8_t> status(n, 255);
+        if (!ones)
+        {
+            std::generate(bits.begin(), bits.end(), random);
+            std::generate(status.begin(), status.end(), [&] { return static_cast<std::uint8_t>(random()); });
+        }
+        std::vector<double> chi2(n);
+        std::memcpy(chi2.data(), bits.data(), n * sizeof(double));
+        SurfaceWriter writer{path, layout};
+        writer.append(n, chi2.data(), status.data(), nullptr, nullptr);
+        writer.finish({}, {}, {});
+        SurfaceReader const reader{path};
+        EXPECT_EQ(reader.status({0, n}), status);
+        auto const found = reader.chi2({0, n});
+        EXPECT_EQ(std::memcmp(found.data(), bits.data(), n * sizeof(double)), 0);
+        // And the other way round: chunks as they are stored, verified here.
+        StoredChunk chunk;
+        ASSERT_TRUE(reader.has_stored_chunks());
+        reader.stored_chunk({n / 2, n}, chunk);
+        EXPECT_EQ(std::memcmp(chunk.chi2_values(), bits.data() + n / 2, n / 2 * sizeof(double)), 0);
+    }
+}
+
 TEST_F(SurfaceFile, ReplacesAFile)
 {
     dir.write("surface.h5", std::string(100000, 'x'));

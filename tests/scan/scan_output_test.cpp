@@ -1,0 +1,127 @@
+// Finished chunks on their way into journal and surface.
+#include "host/scan/scan_output.hpp"
+
+#include <cmath>
+#include <optional>
+
+#include <gtest/gtest.h>
+
+#include "host/support/error.hpp"
+#include "tests/support/temp_dir.hpp"
+
+namespace fs = std::filesystem;
+
+namespace nuscan::test
+{
+namespace
+{
+
+class ScanOutputTest : public ::testing::Test
+{
+protected:
+    static constexpr std::int64_t points = 3000;
+    static constexpr std::int64_t chunk_size = 250;
+
+    static double chi2_at(std::int64_t index) { return std::fabs(static_cast<double>(index) - 1234.0) + 5.0; }
+
+    static SurfaceLayout layout()
+    {
+        SurfaceLayout layout;
+        layout.axes = {{"g_V", "1", "coupling", "g", AxisScale::linear, {}}};
+        for (std::int64_t i = 0; i < points; ++i)
+            layout.axes[0].values.push_back(static_cast<double>(i));
+        layout.range = {0, points};
+        return layout;
+    }
+
+    JournalHead head() const { return {"a scan", 0, 0, {0, points}}; }
+
+    static void fill(Chunk& chunk, std::int64_t begin)
+    {
+        chunk.begin = begin;
+        chunk.resize(chunk_size, 0, 0);
+        for (std::int64_t i = 0; i < chunk_size; ++i)
+        {
+            chunk.chi2[static_cast<std::size_t>(i)] = chi2_at(begin + i);
+            chunk.status[static_cast<std::size_t>(i)] = (begin + i) % 1000 == 0 ? 1 : 0;
+        }
+    }
+
+    /// Hands over all chunks behind \p from.
+    static void put_all(ScanOutput& output, std::int64_t from)
+    {
+        for (std::int64_t begin = from; begin < points; begin += chunk_size)
+        {
+            fill(output.chunk(), begin);
+            output.put();
+        }
+        output.finish();
+    }
+
+    TempDir temp_;
+    fs::path journal_ = temp_.path() / "out.journal";
+    fs::path surface_ = temp_.path() / "out.h5";
+};
+
+TEST_F(ScanOutputTest, EveryPointReachesJournalAndSurfaceWhereverTheJournalWasLeft)
+{
+    for (std::int64_t const left : {std::int64_t{0}, 4 * chunk_size, points})
+    {
+        fs::remove(journal_);
+        {
+            Journal journal(journal_, head(), false);
+            Chunk chunk;
+            for (std::int64_t begin = 0; begin < left; begin += chunk_size)
+            {
+                fill(chunk, begin);
+                journal.append(chunk);
+            }
+        }
+        Journal journal(journal_, head(), false);
+        ASSERT_EQ(journal.next(), left);
+        SurfaceWriter writer(surface_, layout());
+        ScanOutput output(journal, writer, {2999, 0, 1234});
+        put_all(output, left);
+        EXPECT_EQ(journal.next(), points);
+        EXPECT_EQ(output.findings().best.index, 1234);
+        EXPECT_EQ(output.findings().best.value, 5.0);
+        EXPECT_EQ(output.findings().direct_fallback, 3);
+        std::map<std::int64_t, double> const watched = {{0, chi2_at(0)}, {1234, 5.0}, {2999, chi2_at(2999)}};
+        EXPECT_EQ(output.watched_chi2(), watched);
+        writer.finish({}, {}, {});
+        auto const chi2 = SurfaceReader(surface_).chi2({0, points});
+        for (std::int64_t i = 0; i < points; ++i)
+            ASSERT_EQ(chi2[static_cast<std::size_t>(i)], chi2_at(i));
+    }
+}
+
+TEST_F(ScanOutputTest, AChunkIsInTheJournalOnceTheNextIsTaken)
+{
+    Journal journal(journal_, head(), false);
+    SurfaceWriter writer(surface_, layout());
+    {
+        ScanOutput output(journal, writer, {});
+        fill(output.chunk(), 0);
+        output.put();
+        fill(output.chunk(), chunk_size);
+        output.put();
+        EXPECT_GE(Journal::inspect(journal_)->next, chunk_size);
+        // The end of the object waits for the chunk at work, not for more.
+    }
+    EXPECT_EQ(Journal::inspect(journal_)->next, 2 * chunk_size);
+}
+
+TEST_F(ScanOutputTest, WhatGoesWrongIsThrownByTheNextCall)
+{
+    Journal journal(journal_, head(), false);
+    SurfaceLayout shorter = layout();
+    shorter.range = {0, chunk_size}; // no room for a second chunk
+    SurfaceWriter writer(surface_, shorter);
+    ScanOutput output(journal, writer, {});
+    EXPECT_THROW(put_all(output, 0), RunError);
+    EXPECT_THROW(output.finish(), RunError) << "and by all that follow";
+    EXPECT_EQ(journal.next(), 2 * chunk_size) << "the journal comes first";
+}
+
+} // namespace
+} // namespace nuscan::test

@@ -197,9 +197,12 @@ std::string own_path()
 void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, ScanConfiguration const& configuration,
                         Inputs const& inputs, Program const& program)
 {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(configuration.path, ignored))
+        throw InputError(fmt::format("{}: is not a regular file; the tasks of a Slurm array read the grid from one",
+                                     configuration.path.string()));
     SlurmJob job;
     auto const site = options.site.empty() ? default_slurm_site() : std::filesystem::path(options.site);
-    std::error_code ignored;
     if (!options.site.empty() || std::filesystem::exists(site, ignored))
     {
         job.site = read_slurm_site(site);

@@ -3,14 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 
 #include "host/scan/shards.hpp"
 #include "host/support/error.hpp"
+#include "host/support/input_file.hpp"
 #include "host/support/text.hpp"
 #include "host/support/toml_reader.hpp"
 
@@ -58,10 +55,15 @@ std::uint64_t megabytes(std::uint64_t bytes)
 
 SlurmSite read_slurm_site(fs::path const& path)
 {
-    std::ifstream in(path, std::ios::binary);
-    if (!in)
-        throw InputError(fmt::format("--site {}: cannot be read: {}", path.string(), std::strerror(errno)));
-    std::string const text{std::istreambuf_iterator<char>{in}, {}};
+    std::string text;
+    try
+    {
+        text = read_input_file_or_pipe(path, longest_toml_file);
+    }
+    catch (UnreadableFile const& e)
+    {
+        throw InputError(fmt::format("--site {}: cannot be read: {}", path.string(), e.what()));
+    }
     TomlReader file = TomlReader::parse(text, path.string());
     file.expect({"partition", "account", "qos", "time", "memory", "nuscan", "cpus_per_task", "tasks_at_a_time", "modules", "setup",
                  "sbatch"});

@@ -20,6 +20,7 @@ namespace
 
 constexpr long long schema_version = 1;
 constexpr long long most_bins = 10000;
+constexpr double most_events = 1e15;          ///< of a data set: sums of counts are exact, and in range of any 64-bit integer
 constexpr double edge_tolerance = 1e-9;       ///< [keV]
 constexpr double largest_recoil_energy = 2e4; ///< of a solar neutrino, rounded up [keV]
 constexpr double infinite = std::numeric_limits<double>::infinity();
@@ -112,6 +113,8 @@ private:
             edges = section.numbers("edges_keV");
             if (edges.size() < 2)
                 section.error("edges_keV", "must list two edges at least");
+            if (std::ssize(edges) > most_bins + 1)
+                section.error("edges_keV", fmt::format("must list at most {} edges, not {}", most_bins + 1, edges.size()));
             for (std::size_t i = 1; i < edges.size(); ++i)
                 if (!(edges[i - 1] < edges[i]))
                     section.error("edges_keV", fmt::format("{} follows {}; must be strictly ascending", edges[i], edges[i - 1]));
@@ -185,11 +188,15 @@ private:
     {
         require_bins(table);
         auto const& counts = table.column("counts");
-        table.require_range("counts", 0.0, 1e15, "a count");
+        table.require_range("counts", 0.0, most_events, "a count");
+        double sum = 0.0;
         for (std::size_t i = 0; i < counts.size(); ++i)
         {
             if (counts[i] != std::floor(counts[i]))
                 table.error(i, "counts", fmt::format("{} must be a whole number", counts[i]));
+            sum += counts[i];
+            if (sum > most_events)
+                table.error(i, "counts", fmt::format("{} events up to this row; at most {}", sum, most_events));
             auto const open = overlap(bin(i), cut());
             if (open.empty())
                 experiment_.events_outside += static_cast<long>(counts[i]);

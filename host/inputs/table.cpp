@@ -1,15 +1,13 @@
 #include "host/inputs/table.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include <fmt/format.h>
 
 #include "host/support/error.hpp"
+#include "host/support/input_file.hpp"
 #include "host/support/sha256.hpp"
 #include "host/support/text.hpp"
 
@@ -225,19 +223,16 @@ fs::path DataFolder::full_path(fs::path const& file) const
 std::string DataFolder::read(fs::path const& file, std::string_view referred_by)
 {
     fs::path const path = full_path(file);
-    auto const fail = [&](std::string const& reason) {
-        std::string const origin = referred_by.empty() ? "" : fmt::format("{}: ", referred_by);
-        throw InputError{fmt::format("{}cannot read {}: {}", origin, path.string(), reason)};
-    };
-    std::error_code error;
-    if (fs::is_directory(path, error))
-        fail("it is a folder; must be a file");
-    std::ifstream in{path, std::ios::binary};
-    if (!in)
-        fail(std::generic_category().message(errno));
-    std::string text{std::istreambuf_iterator<char>{in}, {}};
-    if (in.bad())
-        fail(std::generic_category().message(errno));
+    std::string text;
+    try
+    {
+        text = read_input_file(path, path.extension() == ".toml" ? longest_toml_file : longest_table_file);
+    }
+    catch (UnreadableFile const& e)
+    {
+        throw InputError{fmt::format("{}cannot read {}: {}", referred_by.empty() ? "" : fmt::format("{}: ", referred_by),
+                                     path.string(), e.what())};
+    }
 
     fs::path const relative = path.lexically_relative(root_);
     hashes_[relative.empty() || *relative.begin() == ".." ? path.string() : relative.string()] = sha256(text);

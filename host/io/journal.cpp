@@ -231,6 +231,9 @@ Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Dif
 
 std::optional<JournalContents> Journal::inspect(std::filesystem::path const& path)
 {
+    std::error_code error;
+    if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) // opening a pipe would wait
+        throw InputError(fmt::format("{}: is not a regular file, so no journal", path.string()));
     std::ifstream in(path, std::ios::binary);
     if (!in)
         throw InputError(fmt::format("{}: cannot be read: {}", path.string(), std::strerror(errno)));

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 
 #include "host/support/error.hpp"
+#include "host/support/input_file.hpp"
 #include "host/support/text.hpp"
 #include "host/support/toml_reader.hpp"
 
@@ -21,16 +20,14 @@ namespace
 /// The file's text, or an InputError that says why it cannot be read.
 std::string read_text(std::filesystem::path const& path)
 {
-    std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored))
-        throw InputError(fmt::format("{}: is a folder; give a grid file", path.string()));
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    if (file)
-        text << file.rdbuf();
-    if (!file)
-        throw InputError(fmt::format("{}: cannot read the grid file; check the path and its permissions", path.string()));
-    return text.str();
+    try
+    {
+        return read_input_file_or_pipe(path, longest_toml_file);
+    }
+    catch (UnreadableFile const& e)
+    {
+        throw InputError(fmt::format("{}: cannot read the grid file: {}", path.string(), e.what()));
+    }
 }
 
 /// A parameter named by a key of \p table.

@@ -183,19 +183,50 @@ TEST_P(Conformance, FarIndicesOfHugeGridsAreReached)
     }
 }
 
-TEST_P(Conformance, OverflowIsAStatusOfThePoint)
+TEST_P(Conformance, FailedPointsHaveNoPullsAndTheRatesThatWereComputed)
 {
-    auto const problem = std::make_shared<Problem const>(prepared({"lz_ws2022"}), std::vector<int>{find_parameter("mu_e")},
-                                                         std::vector<std::vector<double>>{{1e-12, 1e300, 1e-11}},
-                                                         FixedParameters{});
-    auto const results = evaluate(*GetParam().make(problem), *problem, {0, 3});
-    EXPECT_EQ(results.status[0], 0);
-    EXPECT_EQ(results.status[1], static_cast<std::uint8_t>(PointStatus::not_finite));
-    EXPECT_EQ(results.status[2], 0);
-    EXPECT_TRUE(std::isnan(results.chi2[1]));
-    for (std::size_t p = 0; p < 3; ++p)
-        EXPECT_TRUE(std::isnan(results.pulls[3 + p])) << p; // beta, alpha, delta of the failed point
-    EXPECT_TRUE(std::isfinite(results.chi2[2]));
+    // Rates go with mu^2 and overflow from about 10^145 mu_B on; with the pulls fixed a Gaussian chi^2, their square, from 10^70 on.
+    std::vector<double> const moments{1e-12, 1e100, 1e140, 1e150, 1e300, 1e-11};
+    for (auto const& experiments : all_experiment_sets)
+        for (bool const fix_pulls : {false, true})
+        {
+            auto const problem = std::make_shared<Problem const>(prepared(experiments), std::vector<int>{find_parameter("mu_e")},
+                                                                 std::vector<std::vector<double>>{moments}, FixedParameters{},
+                                                                 fix_pulls);
+            auto const results = evaluate(*GetParam().make(problem), *problem, {0, problem->size()});
+            ReferenceCalculation::Options options;
+            options.fix_pulls = fix_pulls;
+            ReferenceCalculation const reference(problem->prepared().inputs(), options);
+            std::size_t const n_pulls = results.pulls.size() / moments.size();
+            std::size_t const n_rates = results.rates.size() / moments.size();
+            bool const gaussian = experiments.front() == "xenonnt_sr0";
+            for (std::size_t i = 0; i < moments.size(); ++i)
+            {
+                SCOPED_TRACE(
+                    fmt::format("{}, mu_e = {:g} mu_B, pulls {}", experiments.front(), moments[i], fix_pulls ? "fixed" : "free"));
+                bool const fails = moments[i] > (fix_pulls && gaussian ? 1e80 : 1e145);
+                EXPECT_EQ(results.status[i], static_cast<std::uint8_t>(fails ? PointStatus::not_finite : PointStatus::ok));
+                EXPECT_EQ(std::isnan(results.chi2[i]), fails);
+                for (std::size_t p = 0; p < n_pulls; ++p)
+                    EXPECT_EQ(std::isnan(results.pulls[i * n_pulls + p]), fails) << p; // beta first
+                auto const expected = reference.evaluate(problem->values(static_cast<std::int64_t>(i)));
+                EXPECT_EQ(results.status[i], static_cast<std::uint8_t>(expected.status));
+                std::vector<double> rates;
+                for (auto const& of_experiment : expected.rates)
+                    rates.insert(rates.end(), of_experiment.begin(), of_experiment.end());
+                ASSERT_EQ(n_rates, rates.size());
+                for (std::size_t b = 0; b < n_rates; ++b)
+                {
+                    double const rate = results.rates[i * n_rates + b];
+                    // Infinity or NaN: which of the two is the backend's own.
+                    EXPECT_EQ(std::isfinite(rate), std::isfinite(rates[b])) << "bin " << b;
+                    if (std::isfinite(rate))
+                    {
+                        EXPECT_TRUE(is_close(rate, rates[b], tolerance::discretisation)) << "bin " << b;
+                    }
+                }
+            }
+        }
 }
 
 TEST_P(Conformance, AgreesWithTheReference)

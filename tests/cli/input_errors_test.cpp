@@ -16,6 +16,7 @@
 
 #include "host/backends/backend.hpp"
 #include "host/io/surface_file.hpp"
+#include "host/support/input_file.hpp"
 #include "tests/support/run_program.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tolerance.hpp"
@@ -288,7 +289,70 @@ TEST(GridFileErrors, MissingFileAndFolder)
     TempDir const temp;
     expect_refused_untouched(temp, {"scan", "grid.toml", "-o", "out.h5"}, {"grid.toml: cannot read the grid file"});
     fs::create_directory(temp.path() / "grid.toml");
-    expect_refused_untouched(temp, {"scan", "grid.toml", "-o", "out.h5"}, {"grid.toml: is a folder"});
+    expect_refused_untouched(temp, {"scan", "grid.toml", "-o", "out.h5"}, {"grid.toml: cannot read the grid file: it is a folder"});
+}
+
+TEST(GridFileErrors, DevicesAndEndlessFiles)
+{
+    TempDir const temp;
+    for (char const* const verb : {"plan", "scan"})
+    {
+        Arguments arguments{verb, "/dev/zero"};
+        if (arguments.front() == "scan")
+            arguments.insert(arguments.end(), {"-o", "out.h5"});
+        expect_refused_untouched(temp, arguments, {"/dev/zero: cannot read the grid file: it is not a regular file"});
+    }
+    temp.write("grid.toml", std::string(longest_toml_file + 1, '\n'));
+    expect_refused_untouched(temp, {"plan", "grid.toml"},
+                             {"grid.toml: cannot read the grid file: it is longer than 1048576 bytes"});
+    temp.write("grid.toml", good_grid);
+    for (char const* const site : {"/dev/zero", "."})
+        expect_refused_untouched(temp, {"plan", "grid.toml", "--slurm", "--site", site},
+                                 {std::string{"--site "} + site + ": cannot be read: it is "});
+}
+
+TEST(GridFileErrors, APipeIsReadToItsEnd)
+{
+    TempDir const temp;
+    temp.write("grid.toml", good_grid);
+    temp.write("long.toml", std::string(longest_toml_file + 1, '\n'));
+    RunOptions options;
+    options.program = "/bin/bash";
+    options.folder = temp.path();
+    // By a file name such as /dev/fd/63.
+    auto const plan = [&](std::string const& file, std::string const& more) {
+        return run_nuscan({"-c", "exec '" NUSCAN_BINARY "' plan <(cat " + file + ") " + more}, options);
+    };
+    auto const good = plan("grid.toml", "--json");
+    EXPECT_EQ(good.exit_code, 0) << good;
+    EXPECT_EQ(Json::parse(good.out, nullptr, false).value("points", 0), 3) << good;
+    expect_refusal(plan("long.toml", ""), {"/dev/fd/", ": cannot read the grid file: it is longer than 1048576 bytes"});
+    expect_refusal(plan("grid.toml", "--slurm"), {"is not a regular file; the tasks of a Slurm array read the grid from one"});
+}
+
+TEST(SurfaceErrors, DevicesAndPipes)
+{
+    TempDir const temp;
+    ASSERT_EQ(mkfifo((temp.path() / "pipe").c_str(), 0600), 0);
+    ASSERT_EQ(mkfifo((temp.path() / "out.h5.journal").c_str(), 0600), 0);
+    RunOptions options;
+    options.folder = temp.path();
+    for (std::string const file : {"pipe", "/dev/zero"})
+        for (Arguments const& command : {Arguments{"info", file},
+                                         {"validate", file},
+                                         {"merge", file, "-o", "merged.h5"},
+                                         {"diff", file, file},
+                                         {"export", file, "--format", "csv", "-o", "tables"},
+                                         {"limits", file},
+                                         {"profile", file, "--keep", "m_V"}})
+        {
+            auto const run = run_nuscan(command, options);
+            EXPECT_TRUE(run.exit_code == 1 || run.exit_code == 2) << run;
+            EXPECT_TRUE(run.said(file + ": not a regular file")) << run;
+        }
+    expect_refused_untouched(temp, {"info", "out.h5"}, {"out.h5.journal: is not a regular file, so no journal"});
+    temp.write("grid.toml", good_grid);
+    expect_refused_untouched(temp, {"scan", "grid.toml", "-o", "out.h5"}, {"out.h5.journal: is no"});
 }
 
 // --- outputs ------------------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "host/io/journal.hpp"
+#include "host/support/process.hpp"
 #include "tests/support/scan_runs.hpp"
 
 namespace fs = std::filesystem;
@@ -308,6 +309,49 @@ TEST_F(Fault, FileLockingMayBeOff)
         auto const merged = run_nuscan(arguments, off);
         EXPECT_EQ(merged.exit_code, 0) << merged;
         EXPECT_EQ(run_nuscan({"diff", "whole.h5", "merged.h5", "--tolerance", "0"}, off).exit_code, 0);
+    }
+}
+
+TEST_F(Fault, TheWallClockMayJump)
+{
+    scan_slowly("whole.h5");
+    auto jumping = options();
+    jumping.environment["LD_PRELOAD"] = NUSCAN_JUMPING_CLOCK;
+    // Sanitizers want to be loaded first, and do without.
+    jumping.environment["ASAN_OPTIONS"] = std::string{"verify_asan_link_order=0:"} + environment_variable("ASAN_OPTIONS");
+    {
+        RunningProgram program{scan_command("out.h5", how_), jumping};
+        ASSERT_TRUE(program.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
+        program.send(SIGTERM);
+        EXPECT_EQ(program.wait().exit_code, 3);
+    }
+    auto const done = points_in("out.h5.journal");
+    auto const finished = run_nuscan(scan_command("out.h5", how_), jumping);
+    EXPECT_EQ(finished.exit_code, 0) << finished;
+    EXPECT_TRUE(finished.said(fmt::format("continued at point {} ", done))) << finished;
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
+    auto const meta = SurfaceReader{file("out.h5")}.meta();
+    // It did jump, and back; what was measured is the time that the scan took.
+    EXPECT_GT(meta.start_utc, meta.stop_utc);
+    EXPECT_GT(meta.wall_time_s, 0.0);
+    EXPECT_LT(meta.wall_time_s, static_cast<double>(jumping.timeout.count()));
+    EXPECT_GT(meta.points_per_s, 0.0);
+    auto const again = run_nuscan(scan_command("out.h5", how_), jumping);
+    EXPECT_EQ(again.exit_code, 0) << again;
+    EXPECT_TRUE(again.said("finished already")) << again;
+    EXPECT_EQ(run_nuscan({"validate", "out.h5"}, jumping).exit_code, 0);
+
+    for (int k = 1; k <= 2; ++k)
+        EXPECT_EQ(
+            run_nuscan(scan_command("part.h5", {"--device", "reference", "--shard", fmt::format("{}/2", k)}), jumping).exit_code,
+            0);
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        Arguments arguments{"merge", "part.shard-001-of-002.h5", "part.shard-002-of-002.h5", "-o", "merged.h5", "--replace"};
+        arguments.insert(arguments.end(), how.begin(), how.end());
+        auto const merged = run_nuscan(arguments, jumping);
+        EXPECT_EQ(merged.exit_code, 0) << merged;
+        EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
     }
 }
 

@@ -157,6 +157,16 @@ TEST_F(ExperimentTest, ReadsCounts)
     auto const toy = load_experiment(data, "toy");
     EXPECT_EQ(toy.counts, (std::vector<double>{0.0, 3.0, 0.0, 7.0}));
     EXPECT_EQ(toy.events_outside, 5);
+
+    // Each count is possible; together they are more than any sum of them can hold.
+    std::string const rows = "# columns: lower [keV], upper [keV], counts [1]\n0 1 999999999999999\n1 2 1\n2 3 0\n3 4 ";
+    write("counts.txt", rows + "0\n");
+    DataFolder just{temp_.path()};
+    EXPECT_EQ(load_experiment(just, "toy").events_outside, 999999999999999);
+    write("counts.txt", rows + "1\n");
+    DataFolder above{temp_.path()};
+    expect_input_error([&] { load_experiment(above, "toy"); },
+                       {path("counts.txt") + ":5", "'counts'", "1000000000000001 events", "at most 1000000000000000"});
 }
 
 TEST_F(ExperimentTest, ScalesAndIntegratesBackgroundsWithinTheCut)
@@ -221,6 +231,10 @@ TEST_F(ExperimentTest, RefusesBadBins)
     expect_refused(bins, "edges_keV = [0, 1, 1, 4]\n", {":10: key 'edges_keV' in [bins]", "1 follows 1", "ascending"});
     expect_refused(bins, "edges_keV = [0]\n", {":10: key 'edges_keV' in [bins]", "two edges"});
     expect_refused(bins, "edges_keV = [0, \"a\"]\n", {":10: key 'edges_keV' in [bins]", "must be a number, not a string"});
+    std::string many = "0";
+    for (int i = 1; i <= 10001; ++i)
+        many += ", " + std::to_string(i);
+    expect_refused(bins, "edges_keV = [" + many + "]\n", {":10: key 'edges_keV' in [bins]", "at most 10001 edges, not 10002"});
     expect_refused("n = 4", "edges_keV = [0, 1]", {"key 'edges_keV' in [bins]", "excludes"});
     expect_refused("min_keV = 1.0", "min_keV = 3.6", {":26: [cut]", "accepts no energy"});
 }

@@ -5,7 +5,9 @@
 #include <locale>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include "host/support/input_file.hpp"
 #include "host/support/sha256.hpp"
 #include "tests/support/expect_error.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -144,6 +146,24 @@ TEST_F(DataFolderTest, NamesMissingFilesAndWhoWantsThem)
     expect_input_error([&] { data.read("solar/no.txt", "a.toml:3: key 'table'"); },
                        {"a.toml:3: key 'table': ", path("solar/no.txt"), "No such file"});
     expect_input_error([&] { data.read("solar"); }, {path("solar"), "it is a folder"});
+}
+
+TEST_F(DataFolderTest, RefusesWhatIsNoFileOrTooLong)
+{
+    DataFolder data{temp_.path()};
+    ASSERT_EQ(mkfifo(path("xenon/pipe.txt").c_str(), 0600), 0);
+    std::filesystem::create_symlink("/dev/zero", path("xenon/endless.txt"));
+    for (char const* const file : {"xenon/pipe.txt", "xenon/endless.txt"})
+        expect_input_error([&] { data.read(file, "a.toml:3"); },
+                           {"a.toml:3: cannot read ", path(file), "it is not a regular file"});
+    temp_.write("long.toml", std::string(longest_toml_file + 1, '#'));
+    expect_input_error([&] { data.read("long.toml"); }, {"it is longer than 1048576 bytes"});
+    // The same length is no great table.
+    temp_.write("long.txt", std::string(longest_toml_file + 1, '#'));
+    EXPECT_EQ(data.read("long.txt").size(), longest_toml_file + 1);
+    // A sparse file: it takes no room on the disk.
+    std::filesystem::resize_file(temp_.path() / "long.txt", longest_table_file + 1);
+    expect_input_error([&] { data.read("long.txt"); }, {"it is longer than 67108864 bytes"});
 }
 
 TEST_F(DataFolderTest, RefusesOtherFolders)

@@ -954,6 +954,132 @@ TEST_F(SurfaceFile, VirtualDatasetsReferToShardsOnly)
     expect_refused(dir.path() / "part.h5", {"its values are in shards"});
 }
 
+/// A surface of twelve points over two shards.
+class VirtualSurface : public SurfaceFile
+{
+protected:
+    /// Writes the shards and what refers to them, in which every point has a place whether a shard holds it or not.
+    /// \param parts  ranges of the shards
+    void write_parts(std::vector<IndexRange> const& parts)
+    {
+        SurfaceMeta meta = make_meta();
+        std::vector<SurfacePart> sources;
+        for (std::size_t k = 0; k < parts.size(); ++k)
+        {
+            auto const name = "shard" + std::to_string(k) + ".h5";
+            write_shard(name, parts[k], make_meta());
+            meta.shards.push_back(make_meta());
+            meta.shards.back().file = name;
+            meta.shards.back().range = parts[k];
+            sources.push_back({name, {k == 0 ? 0 : sources.back().range.end, k + 1 == parts.size() ? 12 : parts[k].end}});
+        }
+        SurfaceWriter writer{path, make_layout({3, 4}), sources};
+        writer.finish(meta, make_best_fit(), make_null());
+    }
+
+    void write_shard(std::string const& name, IndexRange range, SurfaceMeta const& meta)
+    {
+        SurfaceLayout layout = make_layout({3, 4});
+        layout.range = range;
+        SurfaceWriter writer{dir.path() / name, layout};
+        append_points(writer, layout, range.begin, range.size());
+        writer.finish(meta, make_best_fit(), make_null());
+    }
+};
+
+TEST_F(VirtualSurface, ReadsItsShards)
+{
+    write_parts({{0, 5}, {5, 12}});
+    expect_all_values(path);
+    // The same points twice: whichever is taken.
+    write_parts({{0, 7}, {5, 12}});
+    expect_all_values(path);
+}
+
+TEST_F(VirtualSurface, ShardsMustBeThere)
+{
+    write_parts({{0, 5}, {5, 12}});
+    fs::path const shard = dir.path() / "shard1.h5";
+    std::string const whole = read_file(shard);
+    fs::remove(shard);
+    expect_refused(path, {"its values are in shards, and " + shard.string() + ": No such file"});
+    fs::create_directory(shard);
+    expect_refused(path, {"its values are in shards, and " + shard.string() + ": a folder"});
+    fs::remove(shard);
+    dir.write("shard1.h5", whole.substr(0, whole.size() / 2));
+    expect_refused(path, {"its values are in shards, and " + shard.string() + ": damaged, truncated"});
+    dir.write("shard1.h5", "something else");
+    expect_refused(path, {"its values are in shards, and " + shard.string() + ": not an HDF5 file"});
+    dir.write("shard1.h5", whole);
+    expect_all_values(path);
+}
+
+TEST_F(VirtualSurface, ShardsMustBeThoseThatWereMerged)
+{
+    auto const expect_replaced = [this](IndexRange range, std::function<void(SurfaceMeta&)> const& edit) {
+        write_parts({{0, 5}, {5, 12}});
+        SurfaceMeta meta = make_meta();
+        edit(meta);
+        write_shard("shard1.h5", range, meta);
+        expect_refused(path, {"shard1.h5: is not the shard that was merged; merge again"});
+    };
+    expect_replaced({5, 12}, [](SurfaceMeta& meta) { meta.configuration_sha256 = std::string(64, 'b'); });
+    expect_replaced({5, 12}, [](SurfaceMeta& meta) { meta.start_utc = "2025-01-01T00:00:02Z"; });
+    expect_replaced({5, 12}, [](SurfaceMeta& meta) { meta.stop_utc = "2025-01-01T00:00:02Z"; });
+    expect_replaced({4, 12}, [](SurfaceMeta&) {});
+    expect_replaced({5, 11}, [](SurfaceMeta&) {});
+}
+
+TEST_F(VirtualSurface, ShardsMustLeaveNoHole)
+{
+    write_parts({{1, 5}, {5, 12}});
+    expect_refused(path, {"its values are in shards, and none holds point 0"});
+    write_parts({{0, 5}, {6, 12}});
+    expect_refused(path, {"its values are in shards, and none holds point 5"});
+    write_parts({{0, 5}, {5, 11}});
+    expect_refused(path, {"its values are in shards, and none holds point 11"});
+}
+
+TEST_F(VirtualSurface, TargetsMustBeTheSameDatasetOfAShard)
+{
+    // The dataset is that of a shard, the shard is one, but not both.
+    for (auto const& [file_name, dataset] : {std::pair{"shard0.h5", "/grid/other"}, {"other.h5", "/grid/chi2"}})
+    {
+        write_parts({{0, 12}});
+        change(dir.path() / "shard0.h5", [](hid_t file) {
+            h5::check(H5Lcreate_hard(file, "/grid/chi2", file, "/grid/other", H5P_DEFAULT, H5P_DEFAULT), "link");
+        });
+        fs::copy_file(dir.path() / "shard0.h5", dir.path() / "other.h5", fs::copy_options::overwrite_existing);
+        change(path, [&](hid_t file) {
+            h5::Handle const old{H5Dopen2(file, "/grid/chi2", H5P_DEFAULT), "open"};
+            h5::Handle const type{H5Dget_type(old.id()), "type"};
+            h5::Handle const space{H5Dget_space(old.id()), "space"};
+            h5::Handle const creation{H5Pcreate(H5P_DATASET_CREATE), "properties"};
+            h5::check(H5Pset_virtual(creation.id(), space.id(), file_name, dataset, space.id()), "properties");
+            h5::check(H5Ldelete(file, "/grid/chi2", H5P_DEFAULT), "delete");
+            h5::Handle const made{H5Dcreate2(file, "/grid/chi2", type.id(), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+                                  "create"};
+        });
+        expect_refused(path, {"'/grid/chi2' refers to '" + std::string{dataset} + "' of '" + file_name + "', which is no shard"});
+    }
+}
+
+TEST_F(VirtualSurface, ShardsKeepTheirValuesThemselves)
+{
+    write_parts({{0, 12}});
+    fs::rename(path, dir.path() / "inner.h5");
+    SurfaceMeta meta = make_meta();
+    meta.shards = {make_meta()};
+    meta.shards[0].file = "inner.h5";
+    meta.shards[0].range = {0, 12};
+    {
+        SurfaceWriter writer{path, make_layout({3, 4}), {{"inner.h5", {0, 12}}}};
+        writer.finish(meta, make_best_fit(), make_null());
+    }
+    SurfaceReader{dir.path() / "inner.h5"};
+    expect_refused(path, {"inner.h5: '/grid/chi2' keeps its values in other files"});
+}
+
 TEST_F(SurfaceFile, NothingWaitsForAPipe)
 {
     write_small();

@@ -145,7 +145,11 @@ class Reading(Case):
         cut.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
         foreign = self.folder / "foreign.h5"
         h5py.File(foreign, "w").close()
+        pipe = self.folder / "pipe.h5"
+        os.mkfifo(pipe)
         wrong = {
+            pipe: ("not a regular file",),
+            Path("/dev/zero"): ("not a regular file",),
             self.folder / "none.h5": ("no such file", "nuscan scan"),
             self.folder: ("is a folder", "*.h5"),
             text: ("not an HDF5 file",),

@@ -197,6 +197,8 @@ def _reading(path: Path) -> Iterator[h5py.File]:
     """Opens a file; whatever goes wrong inside becomes a NuscanError of one line."""
     if path.is_dir():
         raise NuscanError(f"{path}: is a folder; give one of the surface files (*.h5) in it")
+    if path.exists() and not path.is_file():
+        raise NuscanError(f"{path}: is not a regular file; give a surface that nuscan scan wrote")
     if not path.is_file():
         raise NuscanError(f"{path}: no such file; `nuscan scan GRID.toml -o {path.name}` makes one")
     try:

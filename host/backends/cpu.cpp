@@ -1,12 +1,13 @@
 #include "host/backends/cpu.hpp"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <memory>
 #include <new>
 
-#include "host/backends/backend.hpp"
 #include "host/backends/lanes/lane_kernels.hpp"
 #include "host/backends/rows.hpp"
 #include "host/support/thread_team.hpp"
@@ -68,7 +69,7 @@ public:
         , rows_(view_)
         , kernels_(choose_lane_kernels())
         , direct_(route == Route::direct)
-        , team_(resolve_threads(threads))
+        , team_(threads > 0 ? threads : omp_get_max_threads())
         , tiles_(static_cast<std::size_t>(team_.size()))
     {
     }

@@ -37,7 +37,7 @@ struct IndexRange
 ///
 /// Of a failed point (status not_converged or not_finite) chi^2 and all pulls are NaN: there is no minimum that they could belong to. Its
 /// rates do not depend on the minimisation and are what was computed: finite in some bins or in all (where chi^2 alone overflowed), and
-/// infinite or NaN in the others.
+/// infinite or NaN in the others; whether a bin that no recoil reaches is 0 or NaN (0 times infinity) is up to the backend.
 struct PointOutputs
 {
     double* chi2 = nullptr;

@@ -187,7 +187,7 @@ private:
                                    : (block.size() + tile_size - 1) / tile_size;
         // A tile of a row may take two microseconds: several at once, so that threads do not queue for them.
         constexpr std::int64_t most_at_once = 16;
-        auto const at_once = by_rows ? std::clamp<std::int64_t>(tiles / (8 * team_.size()), 1, most_at_once) : 1;
+        std::int64_t const at_once = by_rows ? most_at_once : 1;
         team_.for_each(tiles, at_once, [&](std::int64_t t, int worker) {
             Tile& tile = tile_of(worker);
             IndexRange const whole = by_rows ? rows_.tile_range(rows_.tile(block.begin) + t)

@@ -7,6 +7,14 @@
 namespace nuscan
 {
 
+namespace
+{
+
+/// Pieces that each thread would still get if all were as long as the next one.
+constexpr std::int64_t shares_left = 4;
+
+} // namespace
+
 ThreadTeam::~ThreadTeam()
 {
     {
@@ -59,12 +67,16 @@ void ThreadTeam::work(Loop& loop, int worker)
 {
     try
     {
-        for (;;)
+        std::int64_t begin = loop.next;
+        while (begin < loop.n)
         {
-            std::int64_t const begin = loop.next.fetch_add(loop.at_once, std::memory_order_relaxed);
-            if (begin >= loop.n)
-                return;
-            loop.passes(loop.action, begin, std::min(begin + loop.at_once, loop.n), worker);
+            // Towards the end less at a time, so that nobody is left with much when the others are done.
+            std::int64_t const share = (loop.n - begin) / (shares_left * threads_);
+            std::int64_t const end = std::min(begin + std::clamp<std::int64_t>(share, 1, loop.at_once), loop.n);
+            if (!loop.next.compare_exchange_weak(begin, end, std::memory_order_relaxed))
+                continue; // begin is where the next piece begins now
+            loop.passes(loop.action, begin, end, worker);
+            begin = loop.next;
         }
     }
     catch (...)

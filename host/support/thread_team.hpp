@@ -29,8 +29,8 @@ public:
     int size() const { return threads_; }
 
     /// Calls \p action(i, worker) for every i from 0 to \p n - 1 and comes back when all is done. A worker, from 0 to size() - 1, is one
-    /// thread at a time and takes \p at_once consecutive passes, ascending. Which takes which is left to chance. The first exception ends
-    /// the loop early and is thrown on. From one thread at a time, and not from inside a loop.
+    /// thread at a time and takes \p at_once consecutive passes or, towards the end, fewer, ascending. Which takes which is left to
+    /// chance. The first exception ends the loop early and is thrown on. From one thread at a time, and not from inside a loop.
     template<class Action>
     void for_each(std::int64_t n, std::int64_t at_once, Action&& action)
     {

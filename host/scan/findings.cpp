@@ -29,6 +29,16 @@ double lowest(std::size_t n, double const* values)
     return *std::min_element(low.begin(), low.end());
 }
 
+/// Whether any status is not that of a good point. Without an early end, so that vector instructions take many at a time.
+bool any_set(std::int64_t n, std::uint8_t const* status)
+{
+    static_assert(static_cast<int>(PointStatus::ok) == 0);
+    unsigned bits = 0;
+    for (std::int64_t i = 0; i < n; ++i)
+        bits |= status[i];
+    return bits != 0;
+}
+
 } // namespace
 
 void Findings::add(Findings const& others)
@@ -49,12 +59,11 @@ Findings findings_of(std::int64_t begin, std::int64_t n, double const* chi2, std
     {
         std::int64_t const end = std::min(first + block, n);
         double const low = lowest(static_cast<std::size_t>(end - first), chi2 + first);
-        // An infinite chi^2 is a number, too, but never below what was found.
+        // The lowest value of nothing but NaN is infinite, and so may a chi^2 be: then the first one counts, if there is one.
         if (all.best.index < 0 || low < all.best.value)
-            for (std::int64_t i = first; i < end; ++i)
-                all.best = LowerValue{}(all.best, indexed_value(chi2[i], begin + i));
-        if (std::all_of(status + first, status + end,
-                        [](std::uint8_t value) { return value == static_cast<std::uint8_t>(PointStatus::ok); }))
+            if (double const* const where = std::find(chi2 + first, chi2 + end, low); where != chi2 + end)
+                all.best = {*where, begin + (where - chi2)};
+        if (!any_set(end - first, status + first))
             continue;
         for (std::int64_t i = first; i < end; ++i)
             switch (static_cast<PointStatus>(status[i]))

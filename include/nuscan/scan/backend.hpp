@@ -36,8 +36,8 @@ struct IndexRange
 /// Where a backend writes: arrays over the points of the range, in order. Only chi2 and status are obligatory.
 ///
 /// Of a failed point (status not_converged or not_finite) chi^2 and all pulls are NaN: there is no minimum that they could belong to. Its
-/// rates do not depend on the minimisation and are what was computed: finite in some bins or in all (where chi^2 alone overflowed), and
-/// infinite or NaN in the others; whether a bin that no recoil reaches is 0 or NaN (0 times infinity) is up to the backend.
+/// rates do not depend on the minimisation and are what was computed. If none overflowed they are all finite, and right. If any did, a
+/// finite one is right; which bins are infinite or NaN with it is the backend's own, as it may add up zeros times infinity.
 struct PointOutputs
 {
     double* chi2 = nullptr;

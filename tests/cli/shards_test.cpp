@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "host/support/text.hpp"
 #include "tests/support/scan_runs.hpp"
 
 namespace fs = std::filesystem;
@@ -185,7 +186,8 @@ TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
     auto const result = merge(names(4, 3));
     EXPECT_EQ(result.exit_code, 3) << result;
     EXPECT_TRUE(result.said("points [50, 75) are in no shard")) << result;
-    EXPECT_TRUE(result.out.starts_with(NUSCAN_BINARY " scan grid.toml --threads 1 --device cpu --shard 3/4 -o out.h5\n")) << result;
+    std::string const scan = shell_quote(NUSCAN_BINARY) + " scan grid.toml ";
+    EXPECT_TRUE(result.out.starts_with(scan + "--threads 1 --device cpu --shard 3/4 -o out.h5\n")) << result;
     EXPECT_FALSE(fs::exists(file("merged.h5")));
     EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
     // The command does it.
@@ -200,8 +202,7 @@ TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
     auto const far = run_nuscan({"merge", file(name(2, 4)).string(), file(name(4, 4)).string(), "-o", file("x.h5").string()},
                                 elsewhere);
     EXPECT_EQ(far.exit_code, 3) << far;
-    EXPECT_NE(far.out.find("cd " + fs::canonical(temp_.path()).string() + " && " NUSCAN_BINARY " scan grid.toml"), far.out.npos)
-        << far;
+    EXPECT_NE(far.out.find("cd " + fs::canonical(temp_.path()).string() + " && " + scan), far.out.npos) << far;
 }
 
 TEST_F(Shards, HolesAtBothEndsAreReported)

@@ -1,16 +1,12 @@
 // Kills, damage and files that cannot be used: nothing that was computed is lost, and no wrong number comes of it.
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <optional>
 #include <random>
 #include <thread>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -36,6 +32,19 @@ protected:
 
     RunResult scan_slowly(std::string const& output) const { return scan(output, how_); }
 
+    /// Options with a library loaded into the program before everything else.
+    RunOptions preloading(fs::path const& library) const
+    {
+        RunOptions all = options();
+        // By a name without blanks, which separate the names in this variable.
+        fs::path const link = file(library.filename());
+        fs::create_symlink(library, link);
+        all.environment["LD_PRELOAD"] = link.string();
+        // Sanitizers want to be loaded first, and do without.
+        all.environment["ASAN_OPTIONS"] = std::string{"verify_asan_link_order=0:"} + environment_variable("ASAN_OPTIONS");
+        return all;
+    }
+
     /// Points in the journal, 0 where there is none.
     std::int64_t points_in(std::string const& journal) const
     {
@@ -54,17 +63,6 @@ protected:
         program.wait();
     }
 };
-
-/// Whether somebody holds the lock on a file.
-bool is_locked(fs::path const& path)
-{
-    int const descriptor = open(path.c_str(), O_RDWR | O_CLOEXEC);
-    if (descriptor < 0)
-        return false;
-    bool const locked = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(descriptor);
-    return locked;
-}
 
 /// Kills asked for by NUSCAN_FAULT_KILLS, 20 unless it is set.
 int wanted_kills()
@@ -253,19 +251,9 @@ TEST_F(Fault, TwoMergesIntoOneOutputNeverMix)
     for (int k = 1; k <= 2; ++k)
         scan("part.h5", {"--route", "direct", "--shard", fmt::format("{}/2", k)});
     Arguments const merge{"merge", "part.shard-001-of-002.h5", "part.shard-002-of-002.h5", "-o", "merged.h5"};
-    // A merge stopped in the middle: while it has the lock. It is short, so that more than one may have to be tried.
-    std::optional<RunningProgram> first;
-    bool held = false;
-    for (int attempt = 0; attempt < 100 && !held; ++attempt)
-    {
-        fs::remove(file("merged.h5"));
-        first.emplace(merge, options());
-        if (!first->wait_until([&] { return fs::exists(file("merged.h5.journal")); }))
-            continue;
-        // The file is there for an instant before it is locked, and for another one after the output is complete.
-        held = first->hold() && is_locked(file("merged.h5.journal")) && !fs::exists(file("merged.h5"));
-    }
-    ASSERT_TRUE(held);
+    RunningProgram first{merge, preloading(NUSCAN_STOP_BEFORE_RENAME)};
+    ASSERT_TRUE(first.wait_until_held());
+    ASSERT_FALSE(fs::exists(file("merged.h5")));
     auto const second = run(merge);
     EXPECT_EQ(second.exit_code, 2) << second;
     EXPECT_TRUE(second.said("merged.h5: another scan or merge is writing this output")) << second;
@@ -274,8 +262,8 @@ TEST_F(Fault, TwoMergesIntoOneOutputNeverMix)
     EXPECT_TRUE(scan_there.said("another scan or merge is writing this output")) << scan_there;
     EXPECT_FALSE(fs::exists(file("merged.h5")));
     // The lock ends with its holder, however that ends.
-    first->send(SIGKILL);
-    first->wait();
+    first.send(SIGKILL);
+    first.wait();
     auto const third = run(merge);
     EXPECT_EQ(third.exit_code, 0) << third;
     EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
@@ -329,12 +317,7 @@ TEST_F(Fault, FileLockingMayBeOff)
 TEST_F(Fault, TheWallClockMayJump)
 {
     scan_slowly("whole.h5");
-    auto jumping = options();
-    // By a name without blanks, which separate the names in this variable.
-    fs::create_symlink(NUSCAN_JUMPING_CLOCK, file("jumping_clock.so"));
-    jumping.environment["LD_PRELOAD"] = file("jumping_clock.so").string();
-    // Sanitizers want to be loaded first, and do without.
-    jumping.environment["ASAN_OPTIONS"] = std::string{"verify_asan_link_order=0:"} + environment_variable("ASAN_OPTIONS");
+    RunOptions const jumping = preloading(NUSCAN_JUMPING_CLOCK);
     {
         RunningProgram program{scan_command("out.h5", how_), jumping};
         ASSERT_TRUE(program.wait_until([&] { return size_of("out.h5.journal") > 8000; }));

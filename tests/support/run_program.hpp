@@ -134,6 +134,11 @@ public:
     bool hold() const
     {
         send(SIGSTOP);
+        return wait_until_held();
+    }
+    /// Waits until the program is held, by itself for example; false if it ends first.
+    bool wait_until_held() const
+    {
         siginfo_t info = {};
         // A program that has ended cannot be stopped any more.
         return waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT) == 0 && info.si_code == CLD_STOPPED;

@@ -17,12 +17,11 @@ struct EndToEnd
     std::int64_t points = 0;
     double start = 0.0;   ///< of the program, until its main function is done with the options: that of `nuscan --version`
     double set_up = 0.0;  ///< inputs, folding matrices, moments, backgrounds; the journal opened
-    double compute = 0.0; ///< all points, templates included, chunks appended to the journal
+    double compute = 0.0; ///< all points, templates included, while a thread writes chunks
     double write = 0.0;   ///< waiting for the self-check, output file written and renamed
     double total() const { return start + set_up + compute + write; }
     double noise = 0.0; ///< of the total, as in Timing
     std::uint64_t file_bytes = 0;
-    std::uint64_t journal_bytes = 0;
 };
 
 /// Runs the scan of a model by the factored route on the CPU; of several repeats the shortest counts.

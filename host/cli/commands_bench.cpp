@@ -410,7 +410,6 @@ private:
                              {"points_per_s", points / times.total()},
                              {"compute_points_per_s", points / times.compute},
                              {"file_bytes", times.file_bytes},
-                             {"journal_bytes", times.journal_bytes},
                              {"output_adds", adds},
                              {"output_gb_s", 1e-9 * output_speed},
                              {"fraction_of_disk", output_speed / disk_bytes_per_s_}});

@@ -42,6 +42,9 @@ void print_journal(std::string const& path, bool json)
     IndexRange const range = found->head.range;
     std::int64_t const done = found->next - range.begin;
     std::int64_t const size = parse_canonical(identity.configuration).size();
+    auto const values = std::filesystem::path(path).replace_extension(".partial");
+    std::error_code error;
+    bool const missing = done > 0 && !std::filesystem::exists(values, error);
     if (json)
     {
         print_json({{"title", description.title},
@@ -51,6 +54,7 @@ void print_journal(std::string const& path, bool json)
                     {"done", done},
                     {"damaged", found->damaged},
                     {"dropped_bytes", found->useless_bytes},
+                    {"values_missing", missing},
                     {"continue", continuation(description)},
                     {"configuration_sha256", sha256(identity.configuration)},
                     {"data_sha256", identity.data_sha256},
@@ -67,18 +71,23 @@ void print_journal(std::string const& path, bool json)
         fmt::print("shard         points [{}, {}) of {}\n", range.begin, range.end, size);
     if (found->damaged)
         fmt::print("DAMAGED       behind point {}: {} bytes there will be computed again\n", found->next, found->useless_bytes);
+    if (missing)
+        fmt::print("MISSING       {}, which holds the values: all points will be computed again\n", values.string());
     fmt::print("computed by   {} ({} route)\n", identity.backend, identity.route);
     fmt::print("configuration {}\ndata files    {}\n", sha256(identity.configuration), identity.data_sha256.size());
     fmt::print("continue with {}\n", continuation(description));
 }
 
-/// The journal that \p file is, or that is all there is of it.
+/// The journal that \p file is, or that tells of it because it is unfinished.
 std::optional<std::string> journal_of(std::string const& file)
 {
     std::error_code error;
+    std::filesystem::path const path = file;
+    if (path.extension() == ".partial" && std::filesystem::exists(journal_path(path.parent_path() / path.stem()), error))
+        return journal_path(path.parent_path() / path.stem()).string();
     if (!std::filesystem::exists(file, error) && std::filesystem::exists(journal_path(file), error))
         return journal_path(file).string();
-    if (std::filesystem::path(file).extension() == ".journal" && std::filesystem::is_regular_file(file, error))
+    if (path.extension() == ".journal" && std::filesystem::is_regular_file(file, error))
         return file;
     return std::nullopt;
 }
@@ -166,7 +175,7 @@ void add_info(CLI::App& app, Program&)
         ->required()
         ->type_name("FILE");
     command->add_flag("--json", options->json, "Print JSON");
-    command->footer("Of an unfinished scan, which has a journal only, it shows how far that is and the command that continues it.\n"
+    command->footer("Of an unfinished scan, which has a journal, it shows how far that is and the command that continues it.\n"
                     "Example: nuscan info vector.h5\n"
                     "         nuscan info vector.h5.journal");
     command->callback([options] {

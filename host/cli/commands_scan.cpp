@@ -343,10 +343,10 @@ void add_plan(CLI::App& app, Program& program)
                        axis.scale == AxisScale::log ? "log" : "linear");
         for (auto const& [parameter, value] : configuration.fixed)
             fmt::print("  {:<13}fixed at {}\n", parameter_info(parameter).name, value_text(value, parameter_info(parameter).unit));
-        fmt::print("points        {} in {}\nmemory        {}\ndisk          {} (and {} while it runs)\n"
+        fmt::print("points        {} in {}\nmemory        {}\ndisk          {}\n"
                    "time          about {} on {}\n",
                    plan.points, counted(plan.chunks, "chunk"), size_text(plan.memory_bytes), size_text(plan.file_bytes),
-                   size_text(plan.journal_bytes), duration_text(plan.seconds),
+                   duration_text(plan.seconds),
                    scan.device.kind == DeviceKind::cuda
                        ? fmt::format("{} without {}, whose speed is not known",
                                      counted(resolve_threads(scan.threads), "CPU thread"), scan.device.description)
@@ -412,6 +412,10 @@ void add_scan(CLI::App& app, Program& program)
                 spdlog::warn(
                     "{}: damaged behind point {} (checksum): the {} bytes there are dropped, and their points computed again",
                     journal_path(output).string(), journal.next, journal.useless_bytes);
+            if (journal.lost_points > 0)
+                spdlog::warn("{}: not what {} says from point {} on (checksum): {} to be computed again",
+                             partial_path(output).string(), journal_path(output).string(), journal.next,
+                             counted(journal.lost_points, "point"));
         };
         ScanResult const result = run_scan(configuration, data, scan);
         auto const& meta = result.meta;

@@ -69,6 +69,9 @@ std::string innermost_message()
 //   close in peace; File::check_disk() and File::close() then tell.
 // - It trusts the heap of strings of variable length, the only part of a file without a checksum: a wrong size there is a crash or
 //   an endless loop. The driver inspects what it reads.
+// And it lets the writer of a surface say where chunks lie (File::place_chunk): HDF5 asks the driver for room.
+
+} // namespace
 
 struct DiskFile
 {
@@ -81,6 +84,9 @@ struct DiskFile
     Disk* disk;
     std::size_t waiting; ///< bytes written since the disk was last set to work
 };
+
+namespace
+{
 
 struct DriverInfo
 {
@@ -132,7 +138,7 @@ H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
         return nullptr;
     int mode = (flags & H5F_ACC_RDWR) ? O_RDWR : O_RDONLY;
     mode |= (flags & H5F_ACC_CREAT) ? O_CREAT : 0;
-    mode |= (flags & H5F_ACC_TRUNC) ? O_TRUNC : 0;
+    mode |= (flags & H5F_ACC_TRUNC) && !info->disk->keep ? O_TRUNC : 0;
     mode |= (flags & H5F_ACC_EXCL) ? O_EXCL : 0;
     constexpr mode_t permissions = 0666; // less the user's umask
     // A virtual dataset may name anything; opening a pipe would wait for its other end.
@@ -155,10 +161,12 @@ H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
         return nullptr;
     }
     file->descriptor = descriptor;
-    file->file_end = static_cast<haddr_t>(found.st_size);
+    // What is kept of a file that is created anew is none of HDF5's business: for it the file is empty.
+    file->file_end = (flags & H5F_ACC_TRUNC) ? 0 : static_cast<haddr_t>(found.st_size);
     file->device = found.st_dev;
     file->inode = found.st_ino;
     file->disk = info->disk;
+    file->disk->file = file;
     return &file->common;
 }
 
@@ -177,6 +185,8 @@ herr_t driver_close(H5FD_t* handle)
         note_failure(disk);
     if (::close(file->descriptor) != 0)
         note_failure(disk);
+    if (disk.file == file)
+        disk.file = nullptr;
     delete file;
     return 0;
 }
@@ -191,9 +201,24 @@ int driver_compare(H5FD_t const* a, H5FD_t const* b)
 
 herr_t driver_query(H5FD_t const*, unsigned long* flags)
 {
-    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_AGGREGATE_SMALLDATA
-             | H5FD_FEAT_POSIX_COMPAT_HANDLE | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
+    // No aggregation of small data: a small chunk would be part of a larger piece of room, and could not be placed.
+    *flags = H5FD_FEAT_AGGREGATE_METADATA | H5FD_FEAT_ACCUMULATE_METADATA | H5FD_FEAT_DATA_SIEVE | H5FD_FEAT_POSIX_COMPAT_HANDLE
+             | H5FD_FEAT_DEFAULT_VFD_COMPATIBLE;
     return 0;
+}
+
+/// Room at the end, or where the chunk at hand belongs.
+haddr_t driver_alloc(H5FD_t* handle, H5FD_mem_t kind, hid_t, hsize_t size)
+{
+    DiskFile* const file = disk_file(handle);
+    if (kind == H5FD_MEM_DRAW && file->disk->place && !file->disk->placed)
+    {
+        file->disk->placed = true;
+        return *file->disk->place;
+    }
+    haddr_t const address = file->allocated_end;
+    file->allocated_end += size;
+    return address;
 }
 
 haddr_t driver_get_eoa(H5FD_t const* file, H5FD_mem_t)
@@ -258,26 +283,33 @@ bool is_harmless(unsigned char const* bytes, std::size_t size)
     return true;
 }
 
-herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer)
+/// False, with errno set, if the system cannot. Past the end there are zeros, as from HDF5's own driver.
+bool read_from_disk(DiskFile const& file, haddr_t address, void* data, std::size_t size)
 {
-    DiskFile const* const file = disk_file(handle);
-    auto* bytes = static_cast<char*>(buffer);
-    for (std::size_t left = size; left > 0;)
+    auto* bytes = static_cast<char*>(data);
+    while (size > 0)
     {
-        ssize_t const n = ::pread(file->descriptor, bytes, left, static_cast<off_t>(address));
+        ssize_t const n = ::pread(file.descriptor, bytes, size, static_cast<off_t>(address));
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return driver_failure(errno_text(errno));
-        if (n == 0) // past the end: zeros, as from HDF5's own driver
+            return false;
+        if (n == 0)
         {
-            std::memset(bytes, 0, left);
+            std::memset(bytes, 0, size);
             break;
         }
         bytes += n;
-        left -= static_cast<std::size_t>(n);
+        size -= static_cast<std::size_t>(n);
         address += static_cast<haddr_t>(n);
     }
+    return true;
+}
+
+herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer)
+{
+    if (!read_from_disk(*disk_file(handle), address, buffer, size))
+        return driver_failure(errno_text(errno));
     return is_harmless(static_cast<unsigned char const*>(buffer), size) ? 0 : driver_failure("damaged heap of strings");
 }
 
@@ -296,33 +328,41 @@ void start_writing_back(DiskFile& file, std::size_t bytes)
 #endif
 }
 
-herr_t driver_write(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void const* buffer)
+void write_to_disk(DiskFile& file, haddr_t address, void const* data, std::size_t size)
 {
-    DiskFile* const file = disk_file(handle);
-    file->file_end = std::max(file->file_end, address + size);
-    auto const* bytes = static_cast<char const*>(buffer);
-    while (size > 0 && file->disk->error == 0)
+    file.file_end = std::max(file.file_end, address + size);
+    auto const* bytes = static_cast<char const*>(data);
+    while (size > 0 && file.disk->error == 0)
     {
         errno = 0;
-        ssize_t const n = ::pwrite(file->descriptor, bytes, size, static_cast<off_t>(address));
+        ssize_t const n = ::pwrite(file.descriptor, bytes, size, static_cast<off_t>(address));
         if (n <= 0)
         {
             if (errno != EINTR)
-                note_failure(*file->disk);
+                note_failure(*file.disk);
             continue;
         }
         bytes += n;
         size -= static_cast<std::size_t>(n);
         address += static_cast<haddr_t>(n);
-        start_writing_back(*file, static_cast<std::size_t>(n));
+        start_writing_back(file, static_cast<std::size_t>(n));
     }
+}
+
+herr_t driver_write(H5FD_t* handle, H5FD_mem_t kind, hid_t, haddr_t address, std::size_t size, void const* buffer)
+{
+    DiskFile* const file = disk_file(handle);
+    // The values of a chunk that is being placed are another's business.
+    if (kind != H5FD_MEM_DRAW || file->disk->place != address)
+        write_to_disk(*file, address, buffer, size);
     return 0;
 }
 
 herr_t driver_truncate(H5FD_t* handle, hid_t, hbool_t)
 {
     DiskFile* const file = disk_file(handle);
-    if (file->file_end != file->allocated_end)
+    // Of a file that was kept the end is not known.
+    if (file->file_end != file->allocated_end || file->disk->keep)
     {
         if (file->disk->error == 0 && ::ftruncate(file->descriptor, static_cast<off_t>(file->allocated_end)) != 0)
             note_failure(*file->disk);
@@ -348,6 +388,7 @@ Handle driver_access(Disk* disk)
     driver.close = driver_close;
     driver.cmp = driver_compare;
     driver.query = driver_query;
+    driver.alloc = driver_alloc;
     driver.get_eoa = driver_get_eoa;
     driver.set_eoa = driver_set_eoa;
     driver.get_eof = driver_get_eof;
@@ -766,10 +807,11 @@ void Handle::close(std::string_view what)
         check(H5Idec_ref(std::exchange(id_, none)), what);
 }
 
-File File::create(fs::path const& path)
+File File::create(fs::path const& path, bool keep)
 {
     File file;
     file.disk_ = std::make_unique<Disk>();
+    file.disk_->keep = keep;
     Handle const access = driver_access(file.disk_.get());
     // From this version on the metadata carry checksums too.
     check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), "cannot create");
@@ -823,6 +865,39 @@ std::uint64_t File::size() const
     hsize_t bytes = 0;
     check(H5Fget_filesize(id(), &bytes), "no size of the file");
     return bytes;
+}
+
+void File::reserve(std::uint64_t bytes)
+{
+    constexpr std::string_view what = "cannot reserve room for the chunks";
+    DiskFile* const file = disk_->file;
+    haddr_t const most = static_cast<haddr_t>(std::numeric_limits<off_t>::max());
+    if (!file || file->allocated_end > reserved_begin || bytes > most - reserved_begin)
+        throw Error{std::string{what}};
+    file->allocated_end = reserved_begin + bytes;
+}
+
+void File::place_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t bytes, std::uint64_t address)
+{
+    // Never looked at, so that it takes no memory either.
+    std::unique_ptr<std::byte[]> const nothing{new std::byte[bytes]};
+    disk_->place = address;
+    disk_->placed = false;
+    auto const result = H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, unsigned_dims(start).data(), bytes, nothing.get());
+    disk_->place.reset();
+    if (result < 0 || !disk_->placed)
+        fail(fmt::format("cannot place a chunk of '{}'", object_name(dataset)));
+}
+
+void File::write(std::uint64_t address, void const* data, std::size_t bytes)
+{
+    write_to_disk(*disk_->file, address, data, bytes);
+}
+
+void File::read(std::uint64_t address, void* data, std::size_t bytes) const
+{
+    if (!read_from_disk(*disk_->file, address, data, bytes))
+        throw Error{fmt::format("cannot read: {}", errno_text(errno))};
 }
 
 void File::check_disk() const
@@ -1216,23 +1291,6 @@ void read_stored(hid_t dataset, std::vector<std::int64_t> const& start, std::siz
         throw Error{fmt::format("{}: data error detected by Fletcher32 checksum", what)};
 }
 
-template<class T>
-void write_stored(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<T> const& chunk)
-{
-    check(H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, unsigned_dims(start).data(), n * sizeof(T) + checksum_bytes, chunk.data()),
-          fmt::format("cannot write '{}'", object_name(dataset)));
-}
-
-template<class T>
-void complete(std::vector<T>& chunk)
-{
-    std::size_t const bytes = chunk.size() * sizeof(T);
-    std::uint32_t const sum = fletcher32(reinterpret_cast<unsigned char const*>(chunk.data()), bytes);
-    chunk.resize(stored_values<T>(chunk.size()));
-    for (std::size_t i = 0; i < checksum_bytes; ++i)
-        reinterpret_cast<unsigned char*>(chunk.data())[bytes + i] = static_cast<unsigned char>(sum >> 8 * i);
-}
-
 } // namespace
 
 void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<double>& chunk)
@@ -1245,25 +1303,9 @@ void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, st
     read_stored(dataset, start, n, chunk);
 }
 
-void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<double> const& chunk)
+std::uint32_t checksum(void const* data, std::size_t bytes)
 {
-    write_stored(dataset, start, n, chunk);
-}
-
-void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n,
-                        std::vector<std::uint8_t> const& chunk)
-{
-    write_stored(dataset, start, n, chunk);
-}
-
-void add_checksum(std::vector<double>& chunk)
-{
-    complete(chunk);
-}
-
-void add_checksum(std::vector<std::uint8_t>& chunk)
-{
-    complete(chunk);
+    return fletcher32(static_cast<unsigned char const*>(data), bytes);
 }
 
 void write_flat(hid_t dataset, std::vector<std::int64_t> const& dims, std::int64_t begin, std::int64_t end, double const* values)

@@ -4,11 +4,11 @@
 /// HDF5 prints its error stack on every failure unless told not to: hold a QuietErrors in each public function that comes here.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -79,11 +79,17 @@ private:
     hid_t id_ = none;
 };
 
-/// What happened below HDF5.
+struct DiskFile;
+
+/// What is asked of the driver below HDF5, and what happened there.
 struct Disk
 {
-    int error = 0;     ///< errno of opening, or of the first write that failed; later ones are dropped
-    bool sync = false; ///< on closing, wait until the data are on the disk
+    int error = 0;                      ///< errno of opening, or of the first write that failed; later ones are dropped
+    bool sync = false;                  ///< on closing, wait until the data are on the disk
+    bool keep = false;                  ///< what a file that is created anew held before stays until it is overwritten
+    std::optional<std::uint64_t> place; ///< address of the chunk that is being placed
+    bool placed = false;                ///< HDF5 has taken it
+    DiskFile* file = nullptr;           ///< the one opened last
 };
 
 /// An open HDF5 file.
@@ -91,7 +97,8 @@ class File
 {
 public:
     /// Creates or replaces a file. Its metadata carry checksums (HDF5 1.10 format).
-    static File create(std::filesystem::path const& path);
+    /// \param keep  what a file of that name holds stays where nothing is written: for read() of what reserve() kept apart
+    static File create(std::filesystem::path const& path, bool keep = false);
     /// Opens a file for reading. Throws Error saying whether it is missing, no HDF5 file or damaged.
     static File open(std::filesystem::path const& path);
     /// The same for changing it in place.
@@ -102,6 +109,21 @@ public:
 
     hid_t id() const { return handle_.id(); }
     std::uint64_t size() const;
+
+    // Chunks where the caller wants them: their values are written past HDF5, each byte once, and are found again in a file that was never
+    // closed.
+    /// Address of what reserve() keeps apart.
+    static constexpr std::uint64_t reserved_begin = 4096;
+    /// Keeps \p bytes from reserved_begin on out of the hands of HDF5. For a file just created.
+    void reserve(std::uint64_t bytes);
+    /// Makes HDF5 look for the chunk of \p dataset that begins at \p start in the \p bytes from \p address on, which are reserved; what they
+    /// hold is left as it is.
+    void place_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t bytes, std::uint64_t address);
+    /// Writes into reserved bytes. A failure is kept for check_disk().
+    void write(std::uint64_t address, void const* data, std::size_t bytes);
+    /// Reads from reserved bytes; what was never written is any bits. Throws Error if the system cannot.
+    void read(std::uint64_t address, void* data, std::size_t bytes) const;
+
     /// Throws Error with the system's reason if something could not be written: HDF5 itself is not told.
     void check_disk() const;
     /// Flushes, closes and waits for the disk; throws Error if any of it fails.
@@ -225,20 +247,8 @@ inline constexpr std::size_t checksum_bytes = sizeof(std::uint32_t);
 /// needs, the checksum, which is verified. Throws Error if it is wrong or there is no such chunk.
 void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<double>& chunk);
 void read_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<std::uint8_t>& chunk);
-/// Stores a chunk of \p n values that read_stored_chunk() gave or add_checksum() completed. Past the caches of HDF5, and no value is looked
-/// at.
-void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n, std::vector<double> const& chunk);
-void write_stored_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t n,
-                        std::vector<std::uint8_t> const& chunk);
-/// Puts the checksum behind values that are all of a chunk.
-void add_checksum(std::vector<double>& chunk);
-void add_checksum(std::vector<std::uint8_t>& chunk);
-/// Whether values in memory are those of a file byte by byte.
-constexpr bool stores_as_in_memory()
-{
-    return std::endian::native == std::endian::little;
-}
-
+/// The checksum of a chunk of those bytes, Fletcher's as HDF5 stores it, little-endian, behind them.
+std::uint32_t checksum(void const* data, std::size_t bytes);
 /// A one-dimensional dataset of doubles.
 Handle write_values(hid_t parent, std::string const& name, std::vector<double> const& values);
 std::vector<double> read_values(File const& file, hid_t dataset);

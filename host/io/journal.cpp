@@ -20,11 +20,10 @@ namespace
 {
 
 constexpr std::string_view family = "nuscan journal ";
-constexpr std::string_view magic = "nuscan journal 2\n";
+/// To be raised whenever the places of values in an unfinished output change (surface_file.cpp), too.
+constexpr std::string_view magic = "nuscan journal 3\n";
 /// A description longer than this is damage.
 constexpr std::uint64_t longest_description = std::uint64_t{1} << 28;
-/// A chunk longer than this is damage, not data.
-constexpr std::uint64_t longest_chunk = std::uint64_t{1} << 32;
 
 /// Follows the magic line; the description follows it.
 struct HeadHeader
@@ -38,12 +37,12 @@ struct HeadHeader
     std::uint32_t header_crc; // of the fields before
 };
 
-struct RecordHeader
+struct StoredRecord
 {
     std::int64_t begin;
-    std::uint64_t n;
-    std::uint32_t crc;
-    std::uint32_t header_crc; // of the fields before
+    std::int64_t end;
+    std::uint32_t checksum;   // of the values
+    std::uint32_t record_crc; // of the fields before
 };
 
 constexpr auto crc32c_table = [] {
@@ -94,26 +93,6 @@ std::uint32_t crc32(void const* bytes, std::size_t n, std::uint32_t before = 0)
     return ~crc32c_by_table(static_cast<unsigned char const*>(bytes), n, ~before);
 }
 
-std::uint32_t payload_crc(Chunk const& chunk)
-{
-    std::uint32_t crc = crc32(chunk.chi2.data(), chunk.chi2.size() * sizeof(double));
-    crc = crc32(chunk.status.data(), chunk.status.size(), crc);
-    crc = crc32(chunk.pulls.data(), chunk.pulls.size() * sizeof(double), crc);
-    return crc32(chunk.rates.data(), chunk.rates.size() * sizeof(double), crc);
-}
-
-template<class T>
-void write_values(std::ostream& out, std::vector<T> const& values)
-{
-    out.write(reinterpret_cast<char const*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
-}
-
-template<class T>
-void read_values(std::istream& in, std::vector<T>& values)
-{
-    in.read(reinterpret_cast<char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(T)));
-}
-
 std::string head_text(JournalHead const& head)
 {
     HeadHeader header{head.description.size(),
@@ -139,40 +118,14 @@ std::uint64_t bytes_left(std::istream& in)
     return static_cast<std::uint64_t>(end - here);
 }
 
-/// Bytes of a chunk of \p n points behind its header; nothing if no file can be that long.
-std::optional<std::uint64_t> payload_bytes(std::uint64_t n, JournalHead const& head)
+/// Nothing where the file ends or the checksum is wrong.
+std::optional<JournalRecord> read_record(std::istream& in)
 {
-    std::uint64_t values = 1; // chi^2; status takes a byte
-    std::uint64_t bytes = 0;
-    if (__builtin_add_overflow(values, head.n_pulls, &values) || __builtin_add_overflow(values, head.n_rates, &values)
-        || __builtin_mul_overflow(values, sizeof(double), &bytes) || __builtin_add_overflow(bytes, 1, &bytes)
-        || __builtin_mul_overflow(bytes, n, &bytes))
-        return std::nullopt;
-    return bytes;
-}
-
-/// False where the file ends or a checksum is wrong.
-bool read_chunk(std::istream& in, Chunk& chunk, JournalHead const& head)
-{
-    RecordHeader record;
+    StoredRecord record;
     in.read(reinterpret_cast<char*>(&record), sizeof record);
-    if (!in || record.header_crc != crc32(&record, offsetof(RecordHeader, header_crc)) || record.n == 0 || record.n > longest_chunk)
-        return false;
-    auto const bytes = payload_bytes(record.n, head);
-    if (!bytes)
-        return false;
-    if (*bytes > bytes_left(in)) // before memory is taken for it
-    {
-        in.setstate(std::ios::eofbit);
-        return false;
-    }
-    chunk.begin = record.begin;
-    chunk.resize(static_cast<std::int64_t>(record.n), head.n_pulls, head.n_rates);
-    read_values(in, chunk.chi2);
-    read_values(in, chunk.status);
-    read_values(in, chunk.pulls);
-    read_values(in, chunk.rates);
-    return in && record.crc == payload_crc(chunk);
+    if (!in || record.record_crc != crc32(&record, offsetof(StoredRecord, record_crc)))
+        return std::nullopt;
+    return JournalRecord{{record.begin, record.end}, record.checksum};
 }
 
 } // namespace
@@ -191,6 +144,19 @@ PointOutputs Chunk::outputs()
     return {chi2.data(), status.data(), pulls.empty() ? nullptr : pulls.data(), rates.empty() ? nullptr : rates.data()};
 }
 
+std::uint32_t Chunk::checksum() const
+{
+    std::uint32_t crc = crc32(chi2.data(), chi2.size() * sizeof(double));
+    crc = crc32(status.data(), status.size(), crc);
+    crc = crc32(pulls.data(), pulls.size() * sizeof(double), crc);
+    return crc32(rates.data(), rates.size() * sizeof(double), crc);
+}
+
+std::uint64_t Chunk::bytes(std::int64_t points, std::size_t n_pulls, std::size_t n_rates)
+{
+    return static_cast<std::uint64_t>(points) * (sizeof(double) * (1 + n_pulls + n_rates) + 1);
+}
+
 Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Difference const& difference) : path_(std::move(path))
 {
     if (std::filesystem::exists(path_) && !std::filesystem::is_regular_file(path_))
@@ -206,14 +172,20 @@ Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Dif
         found = inspect(path_);
     if (found)
     {
-        std::string const found_text = head_text(found->head);
-        if (found_text != text)
-            if (std::string const what = difference ? difference(found->head.description) : "the description"; !what.empty())
-                throw InputError(fmt::format("{}: holds an interrupted scan that differs: {}; choose another output, remove the "
-                                             "file, or use --restart to discard it",
-                                             path_.string(), what));
+        // The same scan may have been begun by another command, which is part of the description.
+        std::string what;
+        if (found->head.description != head.description)
+            what = difference ? difference(found->head.description) : "the description";
+        if (what.empty()
+            && (found->head.n_pulls != head.n_pulls || found->head.n_rates != head.n_rates
+                || found->head.range.begin != head.range.begin || found->head.range.end != head.range.end))
+            what = "its points, or what is kept of each";
+        if (!what.empty())
+            throw InputError(
+                fmt::format("{}: holds an interrupted scan that differs: {}; choose another output, remove the file, or "
+                            "use --restart to discard it",
+                            path_.string(), what));
         contents_ = std::move(*found);
-        head_bytes_ = found_text.size();
         std::filesystem::resize_file(path_, contents_.whole_bytes);
         out_.open(path_, std::ios::binary | std::ios::app);
     }
@@ -221,7 +193,7 @@ Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Dif
     {
         contents_.next = head.range.begin;
         contents_.head = std::move(head);
-        head_bytes_ = text.size();
+        contents_.whole_bytes = text.size();
         out_.open(path_, std::ios::binary | std::ios::trunc);
         out_ << text << std::flush;
     }
@@ -272,14 +244,16 @@ std::optional<JournalContents> Journal::inspect(std::filesystem::path const& pat
                                      "anew",
                                      path.string()));
     contents.next = head.range.begin;
-    Chunk chunk;
     auto whole = in.tellg();
-    while (read_chunk(in, chunk, head) && chunk.begin == contents.next && chunk.size() <= head.range.end - contents.next)
+    for (auto record = read_record(in); record; record = read_record(in))
     {
-        contents.next += chunk.size();
+        if (record->range.begin != contents.next || record->range.size() <= 0 || record->range.end > head.range.end)
+            break;
+        contents.records.push_back(*record);
+        contents.next = record->range.end;
         whole = in.tellg();
     }
-    // A kill cuts a chunk off: then the end of the file is reached. Anything else is damage.
+    // A kill cuts a record off: then the end of the file is reached. Anything else is damage.
     contents.damaged = !in.eof();
     in.clear();
     in.seekg(0, std::ios::end);
@@ -290,40 +264,36 @@ std::optional<JournalContents> Journal::inspect(std::filesystem::path const& pat
 
 void Journal::append(Chunk const& chunk)
 {
-    RecordHeader record{chunk.begin, static_cast<std::uint64_t>(chunk.size()), payload_crc(chunk), 0};
-    record.header_crc = crc32(&record, offsetof(RecordHeader, header_crc));
+    JournalRecord const record{{chunk.begin, chunk.begin + chunk.size()}, chunk.checksum()};
+    StoredRecord stored{record.range.begin, record.range.end, record.checksum, 0};
+    stored.record_crc = crc32(&stored, offsetof(StoredRecord, record_crc));
     errno = 0;
-    out_.write(reinterpret_cast<char const*>(&record), sizeof record);
-    write_values(out_, chunk.chi2);
-    write_values(out_, chunk.status);
-    write_values(out_, chunk.pulls);
-    write_values(out_, chunk.rates);
+    out_.write(reinterpret_cast<char const*>(&stored), sizeof stored);
     out_.flush();
     if (!out_)
         throw RunError(fmt::format("{}: cannot write the journal: {}; free space and run the same command again to continue",
                                    path_.string(), std::strerror(errno)));
-    contents_.next += chunk.size();
+    contents_.records.push_back(record);
+    contents_.next = record.range.end;
+    contents_.whole_bytes += sizeof stored;
 }
 
-void Journal::for_each(std::function<void(Chunk const&)> const& visit) const
+void Journal::drop_from(std::size_t n)
 {
-    std::ifstream in(path_, std::ios::binary);
-    in.seekg(static_cast<std::streamoff>(head_bytes_));
-    Chunk chunk;
-    std::int64_t point = contents_.head.range.begin;
-    while (point < contents_.next)
-    {
-        if (!read_chunk(in, chunk, contents_.head) || chunk.begin != point)
-            throw RunError(
-                fmt::format("{}: the journal cannot be read back at point {}; run the same command again", path_.string(), point));
-        visit(chunk);
-        point += chunk.size();
-    }
+    auto& records = contents_.records;
+    std::uint64_t const dropped = (records.size() - n) * record_bytes();
+    std::int64_t const next = n == 0 ? contents_.head.range.begin : records[n - 1].range.end;
+    contents_.lost_points += contents_.next - next;
+    contents_.next = next;
+    contents_.whole_bytes -= dropped;
+    records.resize(n);
+    // Appending goes on at the new end.
+    std::filesystem::resize_file(path_, contents_.whole_bytes);
 }
 
-std::uint64_t Journal::bytes(std::int64_t points, std::size_t n_pulls, std::size_t n_rates)
+std::uint64_t Journal::record_bytes()
 {
-    return static_cast<std::uint64_t>(points) * (sizeof(double) * (1 + n_pulls + n_rates) + 1);
+    return sizeof(StoredRecord);
 }
 
 FileLock::~FileLock()

@@ -1,5 +1,5 @@
 /// \file
-/// Append-only journal of finished chunks, beside the output of a running scan.
+/// Append-only journal of finished chunks, beside the unfinished output of a scan, which holds their values.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,11 @@ struct Chunk
     void resize(std::int64_t n, std::size_t n_pulls, std::size_t n_rates);
     /// Where a backend writes.
     PointOutputs outputs();
+    /// CRC-32C of all values.
+    std::uint32_t checksum() const;
+
+    /// Bytes that \p points points take.
+    static std::uint64_t bytes(std::int64_t points, std::size_t n_pulls, std::size_t n_rates);
 };
 
 /// Exclusive lock of a file, from acquire() until the end of the object (or of the process).
@@ -56,24 +61,36 @@ struct JournalHead
     IndexRange range; ///< points of the scan
 };
 
+/// A finished chunk.
+struct JournalRecord
+{
+    IndexRange range;
+    std::uint32_t checksum = 0; ///< of its values
+};
+
 /// What a journal holds.
 struct JournalContents
 {
     JournalHead head;
-    std::int64_t next = 0;           ///< the first point that is not there
-    std::uint64_t whole_bytes = 0;   ///< up to the end of the last whole chunk
-    std::uint64_t useless_bytes = 0; ///< behind that: a chunk cut off, or damage
-    bool damaged = false;            ///< the useless bytes begin with a whole chunk's worth: something changed them
+    std::vector<JournalRecord> records; ///< each follows the one before, from the beginning of the range
+    std::int64_t next = 0;              ///< the first point that is not there
+    std::uint64_t whole_bytes = 0;      ///< up to the end of the last whole record
+    std::uint64_t useless_bytes = 0;    ///< behind that: a record cut off, or damage
+    bool damaged = false;               ///< the useless bytes begin with a whole record's worth: something changed them
+    std::int64_t lost_points = 0;       ///< of records that were dropped, their values being others
 };
 
-/// Chunks of a scan in the order of their points, each with a CRC. A file cut off at any byte is valid up to its last whole chunk.
+/// Finished chunks of a scan in the order of their points: which points, and the checksum of their values. The values are in the unfinished
+/// output, brought there before the record is written: whatever the instant of a kill, a record stands for values that are there; and
+/// where that was not so after all (a crash of the system, a file changed or deleted), the checksum tells. A file cut off at any byte is
+/// valid up to its last whole record.
 class Journal
 {
 public:
     /// Says how the description found in a journal differs from the one at hand; empty if it is the same scan.
     using Difference = std::function<std::string(std::string const& found)>;
 
-    /// Opens \p path for a scan and locks it. An existing journal of the same scan is continued after its last whole chunk. Throws
+    /// Opens \p path for a scan and locks it. An existing journal of the same scan is continued after its last whole record. Throws
     /// InputError if the file is the journal of another scan or no journal at all (unless \p restart, which begins anew), or if
     /// another process has it locked; RunError if it cannot be written.
     /// \param difference  what makes another scan; without it, any other head does
@@ -89,14 +106,14 @@ public:
     /// What was found when it was opened, with next() as it is now.
     JournalContents const& contents() const { return contents_; }
 
-    /// Appends a chunk, which must begin at next().
+    /// Records a chunk, which must begin at next(); its values are in the output.
     void append(Chunk const& chunk);
 
-    /// Reads the chunks again, in order.
-    void for_each(std::function<void(Chunk const&)> const& visit) const;
+    /// Keeps the first \p n records alone: the values of the next one are not those of its checksum.
+    void drop_from(std::size_t n);
 
-    /// Bytes that a journal of \p points points takes, head and record headers left out.
-    static std::uint64_t bytes(std::int64_t points, std::size_t n_pulls, std::size_t n_rates);
+    /// Bytes that a record takes.
+    static std::uint64_t record_bytes();
 
     /// The file.
     std::filesystem::path const& path() const { return path_; }
@@ -106,7 +123,6 @@ public:
 private:
     std::filesystem::path path_;
     JournalContents contents_;
-    std::uint64_t head_bytes_ = 0;
     std::ofstream out_;
     FileLock lock_;
 };

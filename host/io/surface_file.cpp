@@ -1,6 +1,7 @@
 #include "host/io/surface_file.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <new>
 #include <optional>
@@ -119,33 +120,73 @@ Dims node_of(Dims const& dims, std::int64_t flat)
     return node;
 }
 
-/// A dataset of the grid that is filled in flat order. Every chunk is a contiguous flat range, so that one chunk is collected at a
-/// time and written once.
+/// The chunks of a dataset that hold its elements [begin, end). Every chunk is a contiguous flat range; in the file they lie one behind the
+/// other, each as HDF5 stores it: its elements, whole even where the grid ends before, and their checksum.
+class ChunkRun
+{
+public:
+    ChunkRun(Dims const& dims, std::int64_t begin, std::int64_t end, std::size_t element_bytes) : element_bytes_{element_bytes}
+    {
+        std::tie(step_, row_) = chunk_steps(dims, h5::chunk_shape(dims, chunk_elements));
+        first_ = number(begin);
+        size_ = end > begin ? number(end - 1) + 1 - first_ : 0;
+    }
+
+    std::int64_t step() const { return step_; }
+    /// Number of chunks.
+    std::int64_t size() const { return size_; }
+    /// Bytes of a chunk.
+    std::size_t chunk_bytes() const { return static_cast<std::size_t>(step_) * element_bytes_ + h5::checksum_bytes; }
+    /// Bytes of all of them.
+    std::uint64_t bytes() const { return static_cast<std::uint64_t>(size_) * chunk_bytes(); }
+
+    /// First element of the chunk that \p element lies in.
+    std::int64_t begin_of(std::int64_t element) const { return element / row_ * row_ + element % row_ / step_ * step_; }
+    /// Behind its last one: only the last chunk of a row may be smaller than the others.
+    std::int64_t end_of(std::int64_t element) const { return std::min(begin_of(element) + step_, element / row_ * row_ + row_); }
+    /// First element of chunk \p i of the run.
+    std::int64_t begin_of_chunk(std::int64_t i) const
+    {
+        std::int64_t const per_row = chunks_per_row();
+        return (first_ + i) / per_row * row_ + (first_ + i) % per_row * step_;
+    }
+    /// Bytes from the beginning of the run to an element.
+    std::uint64_t offset(std::int64_t element) const
+    {
+        return static_cast<std::uint64_t>(number(element) - first_) * chunk_bytes()
+               + static_cast<std::uint64_t>(element - begin_of(element)) * element_bytes_;
+    }
+
+private:
+    std::int64_t chunks_per_row() const { return (row_ + step_ - 1) / step_; }
+    std::int64_t number(std::int64_t element) const { return element / row_ * chunks_per_row() + element % row_ / step_; }
+
+    std::size_t element_bytes_;
+    std::int64_t step_ = 1; ///< elements of a chunk
+    std::int64_t row_ = 1;  ///< elements after which chunks start anew
+    std::int64_t first_ = 0;
+    std::int64_t size_ = 0;
+};
+
+/// A dataset of the grid that is filled in flat order. Its bytes in memory are those of the file.
 template<class T>
 class ChunkStream
 {
+    static_assert(std::endian::native == std::endian::little, "the file holds little-endian numbers");
+
 public:
-    /// \param parts  files that hold the values, if they are not to be in this one
-    ChunkStream(hid_t parent, std::string const& name, Dims dims, T fill, std::int64_t begin, std::vector<SurfacePart> const& parts)
-        : dims_{std::move(dims)}
+    /// \param run      its chunks, which are placed
+    /// \param address  of them in the file
+    /// \param fill     what stands in a chunk where nothing was computed
+    /// \param begin    the first element
+    ChunkStream(h5::File& file, ChunkRun const& run, std::uint64_t address, T fill, std::int64_t begin)
+        : file_{&file}
+        , run_{run}
+        , address_{address}
+        , fill_{fill}
         , position_{begin}
     {
-        Dims const chunk = h5::chunk_shape(dims_, chunk_elements);
-        std::tie(step_, row_) = chunk_steps(dims_, chunk);
-        if (parts.empty())
-        {
-            dataset_ = h5::create_dataset(parent, name, dims_, chunk, fill);
-            return;
-        }
-        std::vector<h5::VirtualSource> sources;
-        // Rates have a last dimension of bins.
-        std::int64_t const per_point = *element_count(dims_) / parts.back().range.end;
-        for (SurfacePart const& part : parts)
-            sources.push_back({part.file, part.range.begin * per_point, part.range.end * per_point});
-        dataset_ = h5::create_virtual_dataset(parent, name, dims_, sources, fill);
     }
-
-    h5::Handle const& dataset() const { return dataset_; }
 
     /// Takes \p width elements at each of \p n places, \p stride apart.
     void append(std::int64_t n, T const* first, std::int64_t width, std::int64_t stride)
@@ -155,59 +196,108 @@ public:
         else
             for (std::int64_t i = 0; i < n; ++i)
                 take(first + i * stride, width);
+        write_out();
     }
 
     /// Takes a whole chunk as it is stored, with \p n elements inside the grid.
     void append_stored(std::vector<T> const& chunk, std::int64_t n)
     {
-        if (!buffer_.empty())
+        if (position_ != run_.begin_of(position_))
             throw h5::Error{"a stored chunk has to begin where a chunk does"};
-        h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), static_cast<std::size_t>(step_), chunk);
+        file_->write(address_ + run_.offset(position_), chunk.data(), run_.chunk_bytes());
         position_ += n;
     }
 
-    void flush()
+    /// Gives \p width elements to each of \p n places, \p stride apart, from element \p begin on, as they are in the file.
+    void read(std::int64_t begin, std::int64_t n, T* first, std::int64_t width, std::int64_t stride) const
     {
-        auto const n = static_cast<std::int64_t>(buffer_.size());
-        if (n == step_ && position_ % row_ % step_ == 0 && h5::stores_as_in_memory())
+        std::vector<T> elements;
+        std::int64_t const end = begin + n * width;
+        std::int64_t done = 0;
+        while (begin < end)
         {
-            // Nothing of the chunk is missing: HDF5 would copy it twice more and take longer for the checksum.
-            h5::add_checksum(buffer_);
-            h5::write_stored_chunk(dataset_.id(), node_of(dims_, position_), static_cast<std::size_t>(n), buffer_);
+            std::int64_t const last = std::min(end, run_.end_of(begin));
+            elements.resize(static_cast<std::size_t>(last - begin));
+            file_->read(address_ + run_.offset(begin), elements.data(), elements.size() * sizeof(T));
+            for (T const element : elements)
+            {
+                first[done / width * stride + done % width] = element;
+                ++done;
+            }
+            begin = last;
         }
-        else
-            h5::write_flat(dataset_.id(), dims_, position_, position_ + n, buffer_.data());
-        position_ += n;
-        buffer_.clear();
     }
 
-    void close() { dataset_.close("cannot write"); }
+    /// Completes the last chunk: behind the last element nothing was computed.
+    void complete()
+    {
+        if (!buffer_.empty())
+            store_chunk();
+    }
 
 private:
     void take(T const* values, std::int64_t n)
     {
         while (n > 0)
         {
-            // Only the last chunk of a row may be smaller than the others.
-            std::int64_t const offset = position_ % row_;
-            std::int64_t const room = std::min((offset / step_ + 1) * step_, row_) - offset;
-            std::int64_t const some = std::min(n, room - static_cast<std::int64_t>(buffer_.size()));
-            if (buffer_.capacity() < static_cast<std::size_t>(room))
-                buffer_.reserve(static_cast<std::size_t>(room) + h5::checksum_bytes);
-            buffer_.insert(buffer_.end(), values, values + some);
+            std::int64_t const begin = run_.begin_of(position_);
+            std::int64_t const end = run_.end_of(position_);
+            std::int64_t const some = std::min(n, end - position_);
+            if (some == run_.step())
+                store(values, 0, address_ + run_.offset(begin));
+            else
+            {
+                if (buffer_.empty())
+                {
+                    buffer_.reserve(static_cast<std::size_t>(run_.step()));
+                    buffer_.assign(static_cast<std::size_t>(position_ - begin), fill_);
+                }
+                buffer_.insert(buffer_.end(), values, values + some);
+                if (position_ + some == end)
+                    store_chunk();
+            }
+            position_ += some;
             values += some;
             n -= some;
-            if (static_cast<std::int64_t>(buffer_.size()) == room)
-                flush();
         }
     }
 
-    Dims dims_;
-    std::int64_t position_; ///< flat index of the first element in the buffer
-    std::int64_t step_ = 1; ///< elements of a chunk
-    std::int64_t row_ = 1;  ///< elements after which chunks start anew
-    std::vector<T> buffer_;
-    h5::Handle dataset_;
+    /// Brings what is in the buffer into the file: a chunk that is not complete.
+    void write_out()
+    {
+        if (written_ == buffer_.size())
+            return;
+        std::uint64_t const address = address_ + run_.offset(run_.begin_of(position_));
+        file_->write(address + written_ * sizeof(T), buffer_.data() + written_, (buffer_.size() - written_) * sizeof(T));
+        written_ = buffer_.size();
+    }
+
+    /// Completes the chunk in the buffer. \p position_ is in it still, or behind the last element of the dataset.
+    void store_chunk()
+    {
+        std::uint64_t const address = address_ + run_.offset(run_.begin_of(position_));
+        buffer_.resize(static_cast<std::size_t>(run_.step()), fill_);
+        store(buffer_.data(), written_, address);
+        buffer_.clear();
+        written_ = 0;
+    }
+
+    /// Writes a whole chunk, of which \p written elements are there.
+    void store(T const* values, std::size_t written, std::uint64_t address)
+    {
+        std::size_t const bytes = static_cast<std::size_t>(run_.step()) * sizeof(T);
+        std::uint32_t const checksum = h5::checksum(values, bytes);
+        file_->write(address + written * sizeof(T), values + written, bytes - written * sizeof(T));
+        file_->write(address + bytes, &checksum, sizeof checksum);
+    }
+
+    h5::File* file_;
+    ChunkRun run_;
+    std::uint64_t address_;
+    T fill_;
+    std::int64_t position_;   ///< flat index of the next element
+    std::vector<T> buffer_;   ///< elements of its chunk so far
+    std::size_t written_ = 0; ///< of these, how many are in the file
 };
 
 h5::Handle create_group(hid_t parent, std::string const& name, char const* nexus_class)
@@ -529,24 +619,69 @@ struct SurfaceWriter::Impl
     std::int64_t next = 0;          ///< flat index of the next point
     h5::File file;
     std::vector<h5::Handle> axes;
+    std::vector<h5::Handle> datasets;               ///< all of the grid, chi^2 first
+    std::uint64_t place = h5::File::reserved_begin; ///< of the next dataset's chunks
+    // Not for a virtual surface:
     std::optional<ChunkStream<double>> chi2;
     std::optional<ChunkStream<std::uint8_t>> status;
     std::vector<ChunkStream<double>> pulls;
     std::vector<ChunkStream<double>> rates;
 
-    Impl(fs::path to, SurfaceLayout what, std::vector<SurfacePart> where)
+    Impl(fs::path to, SurfaceLayout what, std::vector<SurfacePart> where, Existing existing)
         : path{std::move(to)}
         , layout{std::move(what)}
         , parts{std::move(where)}
         , next{parts.empty() ? layout.range.begin : layout.range.end}
-        , file{h5::File::create(path)}
+        , file{h5::File::create(path, existing == Existing::keep)}
     {
         create();
         file.check_disk();
     }
 
+    /// Bytes that the chunks of all datasets take.
+    std::uint64_t chunk_bytes() const
+    {
+        Dims const dims = grid_dims(layout.axes);
+        std::uint64_t bytes = run<std::uint8_t>(dims).bytes() + (1 + layout.pulls.size()) * run<double>(dims).bytes();
+        for (RateRecord const& rate : layout.rates)
+            bytes += run<double>(with_bins(dims, rate)).bytes();
+        return bytes;
+    }
+
+    /// Chunks of a dataset of those elements that hold points of the range.
+    template<class T>
+    ChunkRun run(Dims const& dims) const
+    {
+        std::int64_t const per_point = *element_count(dims) / layout.size(); // rates have a last dimension of bins
+        return {dims, layout.range.begin * per_point, layout.range.end * per_point, sizeof(T)};
+    }
+
+    /// Creates a dataset of the grid. \param add  takes what constructs its stream
+    template<class T, class Add>
+    h5::Handle const& create_values(hid_t parent, std::string const& name, Dims const& dims, T fill, Add&& add)
+    {
+        if (parts.empty())
+        {
+            h5::Handle dataset = h5::create_dataset(parent, name, dims, h5::chunk_shape(dims, chunk_elements), fill);
+            ChunkRun const chunks = run<T>(dims);
+            for (std::int64_t i = 0; i < chunks.size(); ++i)
+                file.place_chunk(dataset.id(), node_of(dims, chunks.begin_of_chunk(i)), chunks.chunk_bytes(),
+                                 place + static_cast<std::uint64_t>(i) * chunks.chunk_bytes());
+            add(file, chunks, place, fill, layout.range.begin * (*element_count(dims) / layout.size()));
+            place += chunks.bytes();
+            return datasets.emplace_back(std::move(dataset));
+        }
+        std::vector<h5::VirtualSource> sources;
+        std::int64_t const per_point = *element_count(dims) / layout.size();
+        for (SurfacePart const& part : parts)
+            sources.push_back({part.file, part.range.begin * per_point, part.range.end * per_point});
+        return datasets.emplace_back(h5::create_virtual_dataset(parent, name, dims, sources, fill));
+    }
+
     void create()
     {
+        if (parts.empty())
+            file.reserve(chunk_bytes());
         hid_t const root = file.id();
         h5::write_attribute(root, "NX_class", "NXroot");
         h5::write_attribute(root, "default", "grid");
@@ -566,15 +701,16 @@ struct SurfaceWriter::Impl
         }
 
         Dims const dims = grid_dims(layout.axes);
-        std::int64_t const begin = layout.range.begin;
-        chi2.emplace(grid.id(), "chi2", dims, not_a_number, begin, parts);
-        attach_axes(chi2->dataset());
-        h5::write_attribute(chi2->dataset().id(), "units", "1");
-        h5::write_attribute(chi2->dataset().id(), "long_name", "chi^2");
+        auto const& values = create_values(grid.id(), "chi2", dims, not_a_number,
+                                           [&](auto&&... stream) { chi2.emplace(stream...); });
+        attach_axes(values);
+        h5::write_attribute(values.id(), "units", "1");
+        h5::write_attribute(values.id(), "long_name", "chi^2");
 
-        status.emplace(grid.id(), "status", dims, status_not_computed, begin, parts);
-        attach_axes(status->dataset());
-        write_status_meanings(status->dataset().id());
+        auto const& flags = create_values(grid.id(), "status", dims, status_not_computed,
+                                          [&](auto&&... stream) { status.emplace(stream...); });
+        attach_axes(flags);
+        write_status_meanings(flags.id());
 
         create_pulls(grid.id(), dims);
         create_rates(grid.id(), dims);
@@ -588,10 +724,11 @@ struct SurfaceWriter::Impl
         h5::write_attribute(group.id(), "order", layout.pulls);
         for (std::string const& name : layout.pulls)
         {
-            pulls.emplace_back(group.id(), name, dims, not_a_number, layout.range.begin, parts);
-            attach_axes(pulls.back().dataset());
-            h5::write_attribute(pulls.back().dataset().id(), "units", "1");
-            h5::write_attribute(pulls.back().dataset().id(), "long_name", "pull " + name);
+            auto const& dataset = create_values(group.id(), name, dims, not_a_number,
+                                                [&](auto&&... stream) { pulls.emplace_back(stream...); });
+            attach_axes(dataset);
+            h5::write_attribute(dataset.id(), "units", "1");
+            h5::write_attribute(dataset.id(), "long_name", "pull " + name);
         }
     }
 
@@ -604,10 +741,10 @@ struct SurfaceWriter::Impl
         for (RateRecord const& rate : layout.rates)
         {
             names.push_back(rate.experiment);
-            rates.emplace_back(group.id(), rate.experiment, with_bins(dims, rate), not_a_number, layout.range.begin * bins(rate),
-                               parts);
-            hid_t const dataset = rates.back().dataset().id();
-            attach_axes(rates.back().dataset());
+            auto const& values = create_values(group.id(), rate.experiment, with_bins(dims, rate), not_a_number,
+                                               [&](auto&&... stream) { rates.emplace_back(stream...); });
+            attach_axes(values);
+            hid_t const dataset = values.id();
             h5::check(H5DSset_label(dataset, static_cast<unsigned>(dims.size()), "bin"), "cannot label a dimension");
             h5::write_attribute(dataset, "units", rate.unit);
             h5::write_attribute(dataset, "long_name", "signal before pulls, " + rate.experiment);
@@ -625,14 +762,24 @@ struct SurfaceWriter::Impl
             h5::check(H5DSattach_scale(dataset.id(), axes[a].id(), static_cast<unsigned>(a)), "cannot attach a dimension scale");
     }
 
-    template<class Action>
-    void each_stream(Action&& action)
+    /// Calls \p action with each stream and its values: the first, how many of a point, and how far apart points are.
+    template<class Action, class Value, class Status>
+    void each_stream(Value* chi2_values, Status* status_values, Value* pull_values, Value* rate_values, Action&& action)
     {
-        action(*chi2);
-        action(*status);
-        for (auto* const streams : {&pulls, &rates})
-            for (auto& stream : *streams)
-                action(stream);
+        action(*chi2, chi2_values, 1, 1);
+        action(*status, status_values, 1, 1);
+        auto const n_pulls = static_cast<std::int64_t>(pulls.size());
+        for (std::int64_t i = 0; i < n_pulls; ++i)
+            action(pulls[static_cast<std::size_t>(i)], pull_values + i, 1, n_pulls);
+        std::int64_t all_bins = 0;
+        for (RateRecord const& rate : layout.rates)
+            all_bins += bins(rate);
+        std::int64_t first = 0;
+        for (std::size_t i = 0; i < rates.size(); ++i)
+        {
+            action(rates[i], rate_values + first, bins(layout.rates[i]), all_bins);
+            first += bins(layout.rates[i]);
+        }
     }
 
     void append(std::int64_t n, double const* chi2_values, std::uint8_t const* status_values, double const* pull_values,
@@ -643,20 +790,10 @@ struct SurfaceWriter::Impl
                 fmt::format("{} points after {} of the {} that it was to hold", n, next - layout.range.begin, layout.range.size())};
         if (n == 0) // the arrays may be null
             return;
-        chi2->append(n, chi2_values, 1, 1);
-        status->append(n, status_values, 1, 1);
-        auto const n_pulls = static_cast<std::int64_t>(pulls.size());
-        for (std::int64_t i = 0; i < n_pulls; ++i)
-            pulls[static_cast<std::size_t>(i)].append(n, pull_values + i, 1, n_pulls);
-        std::int64_t all_bins = 0;
-        for (RateRecord const& rate : layout.rates)
-            all_bins += bins(rate);
-        std::int64_t first = 0;
-        for (std::size_t i = 0; i < rates.size(); ++i)
-        {
-            rates[i].append(n, rate_values + first, bins(layout.rates[i]), all_bins);
-            first += bins(layout.rates[i]);
-        }
+        each_stream(chi2_values, status_values, pull_values, rate_values,
+                    [n](auto& stream, auto const* values, std::int64_t width, std::int64_t stride) {
+                        stream.append(n, values, width, stride);
+                    });
         next += n;
         file.check_disk();
     }
@@ -672,12 +809,31 @@ struct SurfaceWriter::Impl
         file.check_disk();
     }
 
+    void recover(IndexRange range, PointOutputs const& to)
+    {
+        if (range.begin < layout.range.begin || range.end > layout.range.end)
+            throw h5::Error{fmt::format("points [{}, {}) are not in it", range.begin, range.end)};
+        if (range.size() <= 0)
+            return;
+        each_stream(to.chi2, to.status, to.pulls, to.rates,
+                    [range](auto const& stream, auto* values, std::int64_t width, std::int64_t stride) {
+                        stream.read(range.begin * width, range.size(), values, width, stride);
+                    });
+    }
+
     void finish(SurfaceMeta meta, PointRecord const& best_fit, PointRecord const& null)
     {
         if (next < layout.range.end)
             throw h5::Error{fmt::format("{} points of {} are missing", layout.range.end - next, layout.range.size())};
-        each_stream([](auto& stream) { stream.flush(); });
-        hid_t const values = chi2->dataset().id();
+        if (parts.empty())
+        {
+            chi2->complete();
+            status->complete();
+            for (auto* const streams : {&pulls, &rates})
+                for (auto& stream : *streams)
+                    stream.complete();
+        }
+        hid_t const values = datasets.front().id();
         h5::write_attribute(values, "chi2_min", best_fit.chi2);
         h5::write_attribute(values, "chi2_sm", null.chi2);
         h5::write_attribute(values, "chi2_zero", meta.chi2_zero);
@@ -685,9 +841,9 @@ struct SurfaceWriter::Impl
         write_point(file.id(), "null", null);
         meta.range = layout.range;
         write_meta(file.id(), "meta", meta);
-        each_stream([](auto& stream) { stream.close(); });
-        for (h5::Handle& axis : axes)
-            axis.close("cannot write");
+        for (auto* const handles : {&datasets, &axes})
+            for (h5::Handle& handle : *handles)
+                handle.close("cannot write");
         file.close();
     }
 };
@@ -711,7 +867,7 @@ auto writing(fs::path const& path, Action&& action)
 
 } // namespace
 
-SurfaceWriter::SurfaceWriter(fs::path const& path, SurfaceLayout layout, std::vector<SurfacePart> parts)
+SurfaceWriter::SurfaceWriter(fs::path const& path, SurfaceLayout layout, std::vector<SurfacePart> parts, Existing existing)
 {
     require_storable(layout);
     std::int64_t covered = 0;
@@ -724,7 +880,7 @@ SurfaceWriter::SurfaceWriter(fs::path const& path, SurfaceLayout layout, std::ve
     if (!parts.empty() && covered != layout.size())
         throw RunError{fmt::format("{}: its parts are not the whole grid", path.string())};
     h5::QuietErrors const quiet;
-    writing(path, [&] { impl_ = std::make_unique<Impl>(path, std::move(layout), std::move(parts)); });
+    writing(path, [&] { impl_ = std::make_unique<Impl>(path, std::move(layout), std::move(parts), existing); });
 }
 
 SurfaceWriter::~SurfaceWriter()
@@ -743,6 +899,12 @@ void SurfaceWriter::append(StoredChunk const& chunk)
 {
     h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->append(chunk); });
+}
+
+void SurfaceWriter::recover(IndexRange range, PointOutputs const& values) const
+{
+    h5::QuietErrors const quiet;
+    writing(impl_->path, [&] { impl_->recover(range, values); });
 }
 
 void SurfaceWriter::finish(SurfaceMeta const& meta, PointRecord const& best_fit, PointRecord const& null)
@@ -987,7 +1149,7 @@ bool SurfaceReader::has_stored_chunks() const
 {
     h5::QuietErrors const quiet;
     return reading(impl_->path, [&] {
-        if (!h5::stores_as_in_memory() || !impl_->layout.pulls.empty() || !impl_->layout.rates.empty())
+        if (!impl_->layout.pulls.empty() || !impl_->layout.rates.empty())
             return false;
         Dims const chunk = h5::chunk_shape(grid_dims(impl_->layout.axes), chunk_elements);
         return h5::has_plain_chunks(impl_->open("chi2").id(), chunk) && h5::has_plain_chunks(impl_->open("status").id(), chunk)

@@ -144,23 +144,37 @@ std::int64_t surface_chunk_begin(std::vector<std::int64_t> const& shape, std::in
 std::int64_t surface_chunk_end(std::vector<std::int64_t> const& shape, std::int64_t point);
 
 /// Writes a surface point after point in flat order. The file is complete and readable only after finish(); without it an
-/// unfinished file is left behind. Memory: at most two chunks (about 1 MB each) per dataset.
+/// unfinished file is left behind, in which another writer of the same layout finds the points appended. Every value is written once,
+/// where it stays: the places of all chunks follow from the layout. Memory: one chunk (about 1 MB) per dataset.
 class SurfaceWriter
 {
 public:
+    /// What a file of that name holds.
+    enum class Existing
+    {
+        discard,
+        keep, ///< for recover(): it was left by an unfinished writer of the same layout
+    };
+
     /// Creates \p path (replacing it). Throws RunError on I/O failure, naming path and reason (disk full, permission).
     /// \param parts  for a virtual surface, to which nothing is appended: the files that hold its points
-    explicit SurfaceWriter(std::filesystem::path const& path, SurfaceLayout layout, std::vector<SurfacePart> parts = {});
+    explicit SurfaceWriter(std::filesystem::path const& path, SurfaceLayout layout, std::vector<SurfacePart> parts = {},
+                           Existing existing = Existing::discard);
     ~SurfaceWriter();
     SurfaceWriter(SurfaceWriter const&) = delete;
     SurfaceWriter& operator=(SurfaceWriter const&) = delete;
 
     /// Appends the next \p n points of the range. \p pulls: n x n_pulls, point-major; \p rates: n x (all bins), point-major; null
-    /// where the layout has none. Throws RunError if the disk is full.
+    /// where the layout has none. Throws RunError if the disk is full. A kill afterwards loses nothing of them.
     void append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates);
 
     /// Appends a chunk as it was stored in another file; only where the next point begins one. Nothing is computed.
     void append(StoredChunk const& chunk);
+
+    /// Reads points of the range as an unfinished writer left them; any bits for those that it did not append. Only what is appended here
+    /// (again) is part of the surface. Throws RunError if the file cannot be read.
+    /// \param values  receives as append() takes
+    void recover(IndexRange range, PointOutputs const& values) const;
 
     /// Writes best fit, SM point and provenance, closes the file and waits until it is on the disk. chi2_min is that of
     /// \p best_fit. Throws RunError if anything could not be written.

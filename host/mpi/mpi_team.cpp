@@ -174,7 +174,7 @@ public:
         n_pulls_ = work.n_pulls;
         n_rates_ = work.n_rates;
         int const ranks = static_cast<int>(names_.size());
-        auto const most = static_cast<std::int64_t>((INT_MAX - sizeof(ResultHeader)) / Journal::bytes(1, n_pulls_, n_rates_));
+        auto const most = static_cast<std::int64_t>((INT_MAX - sizeof(ResultHeader)) / Chunk::bytes(1, n_pulls_, n_rates_));
         queue_.emplace(IndexRange{work.first, work.identity.range.end}, std::min(work.chunk, most), ranks);
         for (int rank = 1; rank < ranks; ++rank)
         {

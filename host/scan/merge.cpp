@@ -395,7 +395,8 @@ MergeResult merge_surfaces(MergeOptions const& options)
     SurfaceLayout layout = shards.front().surface->layout();
     layout.range = {0, size};
     bool const write = result.holes.empty();
-    fs::path const partial = options.output.string() + ".partial";
+    // Not the name that a scan uses: an interrupted one keeps its values there.
+    fs::path const partial = options.output.string() + ".merging";
     Findings findings;
     try
     {

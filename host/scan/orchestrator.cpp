@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -40,6 +41,9 @@ constexpr std::uint64_t cuda_chunk_bytes = std::uint64_t{256} << 20;
 constexpr std::int64_t chunks_per_worker = 16;
 /// Bytes of a chunk that is passed between workers: some of each worker's wait in memory for those before them.
 constexpr std::uint64_t passed_bytes = 16 << 20;
+
+/// What a journal says of its scan, roughly: grid file and hashes of the data.
+constexpr std::uint64_t journal_head_bytes = 16 << 10;
 
 /// Nominal cost of a point on one thread [s], for the estimate of `plan` only.
 constexpr double factored_poisson_cost = 2.5e-7;
@@ -109,6 +113,14 @@ void check_output_folder(std::filesystem::path const& output)
         throw InputError(fmt::format("{}: is not a regular file; name another output", output.string()));
     if (access(folder.c_str(), W_OK | X_OK) != 0)
         throw InputError(fmt::format("{}: the folder {} is not writable; choose another one", output.string(), folder.string()));
+}
+
+/// What a file takes of the disk, holes left out; 0 if there is none.
+std::uint64_t bytes_on_disk(std::filesystem::path const& path)
+{
+    constexpr std::uint64_t block = 512; // of st_blocks, whatever the file system
+    struct stat found = {};
+    return stat(path.c_str(), &found) == 0 ? static_cast<std::uint64_t>(found.st_blocks) * block : 0;
 }
 
 void check_disk(std::filesystem::path const& output, std::uint64_t bytes)
@@ -212,6 +224,11 @@ std::filesystem::path journal_path(std::filesystem::path const& output)
     return sibling(output, ".journal");
 }
 
+std::filesystem::path partial_path(std::filesystem::path const& output)
+{
+    return sibling(output, ".partial");
+}
+
 JournalDescription describe_journal(std::filesystem::path const& journal, JournalContents const& contents)
 {
     try
@@ -271,20 +288,21 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     bool const reference = options.device.kind == DeviceKind::reference;
     std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
     std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
-    plan.chunk = options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route, Journal::bytes(1, pulls, rates));
+    plan.chunk = options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route, Chunk::bytes(1, pulls, rates));
     if (options.workers > 1 && options.chunk == 0)
     {
         // Several chunks for each worker, so that a slow one holds nobody up.
         auto const share = plan.points / (chunks_per_worker * options.workers);
-        auto const light = static_cast<std::int64_t>(passed_bytes / Journal::bytes(1, pulls, rates));
+        auto const light = static_cast<std::int64_t>(passed_bytes / Chunk::bytes(1, pulls, rates));
         plan.chunk = std::clamp<std::int64_t>(std::min(share, light), 1, plan.chunk);
     }
     plan.chunk = std::min(plan.chunk, plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 
-    plan.journal_bytes = Journal::bytes(plan.points, pulls, rates);
-    // The surface holds the same numbers; axes, provenance and chunk index come on top.
-    plan.file_bytes = plan.journal_bytes + plan.journal_bytes / 200 + (std::uint64_t{1} << 20);
+    // Axes, provenance and chunk index come on top of the values.
+    std::uint64_t const values = Chunk::bytes(plan.points, pulls, rates);
+    plan.file_bytes = values + values / 200 + (std::uint64_t{1} << 20);
+    plan.journal_bytes = static_cast<std::uint64_t>(plan.chunks) * Journal::record_bytes() + journal_head_bytes;
 
     double cost = 0.0;
     std::uint64_t template_bytes = 0;
@@ -310,15 +328,15 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     for (Axis const& axis : configuration.axes)
         nodes += static_cast<std::uint64_t>(axis.n);
     // Program and inputs, the axes twice, one chunk, one slab of the output, the templates (bounded by half a GiB).
-    plan.memory_bytes = (std::uint64_t{40} << 20) + 2 * sizeof(double) * nodes + Journal::bytes(plan.chunk, pulls, rates)
-                        + 2 * Journal::bytes(static_cast<std::int64_t>(std::max<std::uint64_t>(row, 1 << 17)), pulls, rates)
+    plan.memory_bytes = (std::uint64_t{40} << 20) + 2 * sizeof(double) * nodes + Chunk::bytes(plan.chunk, pulls, rates)
+                        + 2 * Chunk::bytes(static_cast<std::int64_t>(std::max<std::uint64_t>(row, 1 << 17)), pulls, rates)
                         + std::min(template_bytes * static_cast<std::uint64_t>(plan.mass_combinations), std::uint64_t{512} << 20);
     if (options.device.kind == DeviceKind::cuda)
     {
         // Two pinned buffers per device, each for one chunk of the device's part.
         std::int64_t const part = (plan.chunk + options.device.count - 1) / options.device.count;
         plan.memory_bytes += 2 * static_cast<std::uint64_t>(options.device.count)
-                             * Journal::bytes(CudaSizes{}.chunk(direct, part), pulls, rates);
+                             * Chunk::bytes(CudaSizes{}.chunk(direct, part), pulls, rates);
     }
     return plan;
 }
@@ -335,7 +353,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         throw InputError(fmt::format("{}: output and grid file are the same file; name another output", options.output.string()));
     check_output_folder(options.output);
     auto const journal_file = journal_path(options.output);
-    auto const partial = sibling(options.output, ".partial");
+    auto const partial = partial_path(options.output);
     for (auto const& path : {journal_file, partial})
         if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
             throw InputError(fmt::format("{}: is no file, but the scan writes there first; choose another output", path.string()));
@@ -367,9 +385,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         return result;
     }
 
-    std::uint64_t already = 0;
-    if (std::filesystem::exists(journal_file) && !options.restart)
-        already = std::filesystem::file_size(journal_file);
+    std::uint64_t const already = options.restart ? 0 : bytes_on_disk(partial);
     std::uint64_t const needed = plan.file_bytes + plan.journal_bytes;
     check_disk(options.output, needed > already ? needed - already : 0);
 
@@ -383,32 +399,24 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
                         auto const other = parse_description(found).identity;
                         return differences_text(identity_differences(other, identity, {"in the journal", "now"}));
                     });
-    result.resumed_at = journal.next();
-    if (options.started)
-        options.started(journal.contents());
     // Gone from the beginning: if this run is interrupted, one without --restart finds its journal alone and continues.
     if (options.restart)
         std::filesystem::remove(options.output);
-
-    // --- compute ---------------------------------------------------------------------------------------------------------------
-    // What goes wrong from here on leaves the journal, which the same command continues, but no half surface.
-    struct Removal
-    {
-        std::filesystem::path const& file;
-        ~Removal()
-        {
-            std::error_code error;
-            std::filesystem::remove(file, error);
-        }
-    } const no_half_surface{partial};
-    SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range));
+    // Whatever goes wrong from here on leaves the journal and the unfinished surface, which the same command continues.
+    SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range), {},
+                         journal.contents().records.empty() ? SurfaceWriter::Existing::discard : SurfaceWriter::Existing::keep);
     SelfCheck self_check(problem, plan.range, hash);
-    auto const backend = options.make_backend
-                             ? options.make_backend({problem, identity, journal.next(), plan.chunk, n_pulls, n_rates})
-                             : make_backend(options.device, problem, options.route, options.threads);
     // The best fit is found on this way to the disk and not on a device: chunks of an earlier run pass by too, and a comparison costs
     // nothing beside the copy.
     ScanOutput output(journal, writer, self_check.indices());
+    result.resumed_at = journal.next();
+    if (options.started)
+        options.started(journal.contents());
+
+    // --- compute ---------------------------------------------------------------------------------------------------------------
+    auto const backend = options.make_backend
+                             ? options.make_backend({problem, identity, journal.next(), plan.chunk, n_pulls, n_rates})
+                             : make_backend(options.device, problem, options.route, options.threads);
     auto const compute_start = Clock::now();
     std::int64_t next = result.resumed_at;
     auto const computed = [&] { return static_cast<double>(next - result.resumed_at); };

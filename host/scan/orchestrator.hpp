@@ -64,7 +64,7 @@ enum class ScanOutcome
 {
     finished,         ///< the output file is there
     already_finished, ///< it was there before, made by the same configuration
-    interrupted,      ///< the journal holds what was done; the same command continues
+    interrupted,      ///< the unfinished output holds what was done; the same command continues
     self_check_failed ///< the output file is there, marked failed
 };
 
@@ -88,13 +88,15 @@ struct ScanPlan
     std::int64_t chunks = 0;
     std::int64_t mass_combinations = 1;
     std::uint64_t file_bytes = 0;    ///< of the output
-    std::uint64_t journal_bytes = 0; ///< of the journal beside it, removed at the end
+    std::uint64_t journal_bytes = 0; ///< of the journal beside it, removed at the end; roughly
     std::uint64_t memory_bytes = 0;
     double seconds = 0.0; ///< rough, from nominal costs per point
 };
 
 /// Name of the journal beside an output.
 std::filesystem::path journal_path(std::filesystem::path const& output);
+/// Name of the unfinished output, which holds the values of the chunks that the journal lists.
+std::filesystem::path partial_path(std::filesystem::path const& output);
 
 /// What a journal says of its scan. Throws InputError naming it.
 JournalDescription describe_journal(std::filesystem::path const& journal, JournalContents const& contents);

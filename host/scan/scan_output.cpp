@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
+#include "host/support/error.hpp"
+
 namespace nuscan
 {
 
@@ -11,6 +15,7 @@ ScanOutput::ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std
     , watched_(std::move(watched))
 {
     std::sort(watched_.begin(), watched_.end());
+    take_over();
     thread_ = std::thread([this] { run(); });
 }
 
@@ -48,35 +53,49 @@ void ScanOutput::wait(std::unique_lock<std::mutex>& lock)
         std::rethrow_exception(failure_);
 }
 
+void ScanOutput::take_over()
+{
+    JournalContents const& found = journal_.contents();
+    Chunk& chunk = chunks_[filling_];
+    for (std::size_t i = 0; i < found.records.size(); ++i)
+    {
+        JournalRecord const& record = found.records[i];
+        chunk.begin = record.range.begin;
+        chunk.resize(record.range.size(), found.head.n_pulls, found.head.n_rates);
+        surface_.recover(record.range, chunk.outputs());
+        if (chunk.checksum() != record.checksum)
+        {
+            journal_.drop_from(i);
+            return;
+        }
+        write(chunk);
+    }
+}
+
 void ScanOutput::run()
 {
-    bool earlier = true;
+    std::unique_lock lock(mutex_);
     for (;;)
     {
+        changed_.wait(lock, [this] { return busy_ || closing_; });
+        if (!busy_ || failure_)
+            return;
+        lock.unlock();
         std::exception_ptr failure;
         try
         {
-            if (earlier)
-                journal_.for_each([this](Chunk const& chunk) { write(chunk); });
-            else
-            {
-                Chunk const& chunk = chunks_[1 - filling_];
-                journal_.append(chunk);
-                write(chunk);
-            }
+            Chunk const& chunk = chunks_[1 - filling_];
+            write(chunk);
+            journal_.append(chunk);
         }
         catch (...)
         {
             failure = std::current_exception();
         }
-        earlier = false;
-        std::unique_lock lock(mutex_);
+        lock.lock();
         busy_ = false;
         failure_ = failure;
         changed_.notify_all();
-        changed_.wait(lock, [this] { return busy_ || closing_; });
-        if (!busy_ || failure_)
-            return;
     }
 }
 
@@ -86,8 +105,15 @@ void ScanOutput::write(Chunk const& chunk)
     for (auto point = std::lower_bound(watched_.begin(), watched_.end(), chunk.begin);
          point != watched_.end() && *point < chunk.begin + chunk.size(); ++point)
         watched_chi2_[*point] = chunk.chi2[static_cast<std::size_t>(*point - chunk.begin)];
-    surface_.append(chunk.size(), chunk.chi2.data(), chunk.status.data(), chunk.pulls.empty() ? nullptr : chunk.pulls.data(),
-                    chunk.rates.empty() ? nullptr : chunk.rates.data());
+    try
+    {
+        surface_.append(chunk.size(), chunk.chi2.data(), chunk.status.data(), chunk.pulls.empty() ? nullptr : chunk.pulls.data(),
+                        chunk.rates.empty() ? nullptr : chunk.rates.data());
+    }
+    catch (RunError const& problem)
+    {
+        throw RunError(fmt::format("{}; once that is mended, the same command continues", problem.what()));
+    }
 }
 
 } // namespace nuscan

@@ -17,13 +17,15 @@
 namespace nuscan
 {
 
-/// Brings finished chunks into journal and surface file, in a thread of its own: first what the journal of an earlier run holds, then
-/// every chunk handed over, each into the journal before anything else. One chunk is written while the next is computed, so that memory
-/// holds two and a kill loses no more than these. Until the end of the object nobody else uses journal or file; nor HDF5, which knows no
-/// threads.
+/// Brings finished chunks into surface file and journal, in a thread of its own: the values first, then the record that they are there. One
+/// chunk is written while the next is computed, so that memory holds two and a kill loses no more than these. Until the end of the object
+/// nobody else uses journal or file; nor HDF5, which knows no threads.
 class ScanOutput
 {
 public:
+    /// Begins with the chunks that the journal of an earlier run lists: those whose values are in the file as they were written. From the
+    /// first one on whose values are not, the journal is cut (JournalContents::lost_points).
+    /// \param surface  of the points of the journal; one that keeps what the file holds if the journal lists anything
     /// \param watched  indices of points whose chi^2 is kept
     ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched);
     /// Waits for the chunk at work.
@@ -47,6 +49,7 @@ public:
     std::map<std::int64_t, double> const& watched_chi2() const { return watched_chi2_; }
 
 private:
+    void take_over();
     void run();
     void write(Chunk const& chunk);
     void wait(std::unique_lock<std::mutex>& lock);
@@ -61,7 +64,7 @@ private:
     int filling_ = 0;
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool busy_ = true; ///< with the other chunk, at first with those of the journal
+    bool busy_ = false; ///< with the other chunk
     bool closing_ = false;
     std::exception_ptr failure_;
     std::thread thread_;

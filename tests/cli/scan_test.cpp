@@ -7,6 +7,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -21,6 +22,7 @@
 #include "host/scan/configuration.hpp"
 #include "host/support/sha256.hpp"
 #include "tests/support/run_program.hpp"
+#include "tests/support/scan_runs.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tolerance.hpp"
 
@@ -562,9 +564,6 @@ TEST_F(Scan, CommentsTitleAndNumberFormatsDoNotBlock)
     EXPECT_TRUE(scan("out.h5", {"--set", "q_e=1e-13", "--set", "mu_e=1e-12"}).said("is finished already"));
 }
 
-// The journal: a head of the length of its description; then per chunk a header, chi^2 and status.
-constexpr std::size_t journal_record = 24;
-
 // --- interruptions ------------------------------------------------------------------------------------------------------------------
 
 /// A scan of about two seconds, in 160 chunks: by the reference, which is slow on any machine.
@@ -583,19 +582,18 @@ protected:
         auto arguments = scan_command(output, how_);
         arguments.insert(arguments.end(), more.begin(), more.end());
         auto const journal = file(output + ".journal");
-        auto const enough = size_of(journal) + 8 * chunk * 9;
+        auto const enough = points_listed(journal) + 8 * chunk;
         RunningProgram program{arguments, options()};
-        EXPECT_TRUE(program.wait_until([&] { return size_of(journal) > enough; }))
+        EXPECT_TRUE(program.wait_until([&] { return points_listed(journal) > enough; }))
             << "the scan ended before it could be interrupted";
         program.send(signal);
         return program.wait();
     }
 
-    /// \param killed  it could not remove the surface that it had begun
-    void expect_unfinished(std::string const& output, bool killed = false) const
+    void expect_unfinished(std::string const& output) const
     {
         EXPECT_FALSE(fs::exists(file(output)));
-        EXPECT_TRUE(killed || !fs::exists(file(output + ".partial")));
+        EXPECT_TRUE(fs::exists(file(output + ".partial")));
         EXPECT_TRUE(fs::exists(file(output + ".journal")));
         auto const info = run_json({"info", output, "--json"}, options());
         EXPECT_EQ(info.at("complete"), false);
@@ -605,9 +603,9 @@ protected:
 
     void expect_continues(std::string const& output) const
     {
-        // Where the whole chunks in the journal end.
+        // Where the whole records in the journal end.
         auto const chunks = static_cast<std::int64_t>((size_of(file(output + ".journal")) - journal_head(output))
-                                                      / (journal_record + chunk * 9));
+                                                      / Journal::record_bytes());
         auto const result = scan(output, how_);
         EXPECT_TRUE(result.said("info: continued at point " + std::to_string(chunks * chunk) + " of")) << result;
         scan("whole.h5", how_);
@@ -650,7 +648,7 @@ TEST_F(Interruption, SigkillLosesOneChunkAtMost)
         auto const before = size_of(file("out.h5.journal"));
         auto const result = interrupt("out.h5", SIGKILL);
         EXPECT_EQ(result.signal, SIGKILL) << result;
-        expect_unfinished("out.h5", true);
+        expect_unfinished("out.h5");
         EXPECT_GT(size_of(file("out.h5.journal")), before);
     }
     expect_continues("out.h5");
@@ -717,7 +715,10 @@ TEST_F(Interruption, SecondScanOfTheSameOutputIsRefused)
 class Damage : public Scan
 {
 protected:
-    static constexpr std::size_t record_bytes = journal_record + 64 * 9;
+    // Of the unfinished surface: chi^2 of all points, then status; each data set is one chunk with a checksum.
+    static constexpr std::size_t points = 1200;
+    static constexpr std::size_t status_begin = h5::File::reserved_begin + points * sizeof(double) + h5::checksum_bytes;
+    std::size_t const record_bytes = Journal::record_bytes();
     Arguments const how_{"--chunk", "64", "--threads", "1"};
     std::size_t header_bytes = 0;
 
@@ -726,20 +727,33 @@ protected:
         write("grid.toml", vector_grid({"xenonnt_sr0"}, 40, 30));
         scan("whole.h5", how_);
         // The head has the same length each time: the command is the same.
-        static_cast<void>(scan_with_limit(8000));
+        static_cast<void>(scan_without_room_at(status_begin));
         header_bytes = journal_head("out.h5");
         fs::remove(file("out.h5.journal"));
+        fs::remove(file("out.h5.partial"));
     }
 
-    /// Scans with files limited to \p bytes.
-    RunResult scan_with_limit(std::size_t bytes) const
+    /// Scans until ten chunks are recorded: there is no room for all of the next.
+    void scan_ten_chunks() const
     {
-        auto limited = options();
-        limited.file_size_limit = bytes;
+        expect_failure(scan_without_room_at(status_begin + 10 * 64 + 1), "out.h5.partial: cannot write");
+        EXPECT_EQ(points_listed(file("out.h5.journal")), 640);
+    }
+
+    /// Scans while the disk has no room for one byte of the unfinished surface.
+    RunResult scan_without_room_at(std::size_t byte) const
+    {
+        auto full = preloading(options(), NUSCAN_FULL_DISK);
+        full.environment["NUSCAN_TEST_NO_ROOM_AT"] = std::to_string(byte);
+        return run_nuscan(quiet_command(), full);
+    }
+
+    Arguments quiet_command() const
+    {
         Arguments arguments{"--quiet"};
         auto const scan_arguments = scan_command("out.h5", how_);
         arguments.insert(arguments.end(), scan_arguments.begin(), scan_arguments.end());
-        return run_nuscan(arguments, limited);
+        return arguments;
     }
 
     void expect_failure(RunResult const& result, std::string const& message) const
@@ -749,7 +763,6 @@ protected:
         EXPECT_TRUE(result.err.starts_with("nuscan: " + message)) << result;
         EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result;
         EXPECT_FALSE(fs::exists(file("out.h5")));
-        EXPECT_FALSE(fs::exists(file("out.h5.partial")));
     }
 
     /// Finishes the scan, which must begin at \p point.
@@ -771,44 +784,49 @@ protected:
 TEST_F(Damage, FullDiskWhileComputingIsAClearFailureAndResumable)
 {
     // Nine chunks and a half.
-    expect_failure(scan_with_limit(header_bytes + 9 * record_bytes + record_bytes / 2),
-                   "out.h5.journal: cannot write the journal: File too large; free space and run the same command again");
+    expect_failure(scan_without_room_at(status_begin + 9 * 64 + 32),
+                   "out.h5.partial: cannot write: No space left on device; once that is mended, the same command continues");
     EXPECT_TRUE(fs::exists(file("out.h5.journal")));
     expect_continues_at(9 * 64);
 }
 
 TEST_F(Damage, FullDiskFromTheStartIsAClearFailure)
 {
-    expect_failure(scan_with_limit(10), "out.h5.journal: cannot write the journal: File too large");
+    auto limited = options();
+    limited.file_size_limit = 10;
+    expect_failure(run_nuscan(quiet_command(), limited), "out.h5.journal: cannot write the journal: File too large");
+    expect_continues_at(0);
+    fs::remove(file("out.h5"));
+    expect_failure(scan_without_room_at(h5::File::reserved_begin), "out.h5.partial: cannot write: No space left on device");
     expect_continues_at(0);
 }
 
-TEST_F(Damage, FullDiskWhileWritingTheSurfaceKeepsTheJournal)
+TEST_F(Damage, FullDiskAtTheEndKeepsWhatWasComputed)
 {
-    // The journal fits, the surface with its provenance does not.
-    expect_failure(scan_with_limit(header_bytes + 20 * record_bytes), "out.h5.partial: cannot write");
-    EXPECT_TRUE(fs::exists(file("out.h5.journal")));
-    // What a kill in that phase leaves behind does no harm either.
-    write("out.h5.partial", "half a surface");
+    // The values fit; what comes into the file last of all does not.
+    expect_failure(scan_without_room_at(0), "out.h5.partial: cannot write");
+    EXPECT_EQ(points_listed(file("out.h5.journal")), 1200);
     expect_continues_at(1200);
 }
 
-TEST_F(Damage, DamagedJournalsAreContinuedFromTheirLastWholeChunk)
+TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
 {
-    expect_failure(scan_with_limit(header_bytes + 10 * record_bytes), "out.h5.journal");
+    scan_ten_chunks();
     auto const journal = read_text(file("out.h5.journal"));
+    auto const values = read_text(file("out.h5.partial"));
     ASSERT_EQ(journal.size(), header_bytes + 10 * record_bytes);
 
-    auto const flipped = [&](std::size_t at) {
-        auto damaged = journal;
-        damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
-        return damaged;
+    auto const flipped_in = [](std::string text, std::size_t at) {
+        text[at] = static_cast<char>(text[at] ^ 0x10);
+        return text;
     };
+    auto const flipped = [&](std::size_t at) { return flipped_in(journal, at); };
     struct Case
     {
         char const* what;
         std::string journal;
         std::int64_t continued_at;
+        std::optional<std::string> values = std::nullopt; ///< others than those written
     };
     std::vector<Case> const cases{
         {"whole", journal, 640},
@@ -818,11 +836,15 @@ TEST_F(Damage, DamagedJournalsAreContinuedFromTheirLastWholeChunk)
         {"cut in a header", journal.substr(0, header_bytes + 4 * record_bytes + 11), 256},
         {"cut at a boundary", journal.substr(0, header_bytes + 4 * record_bytes), 256},
         {"no chunk", journal.substr(0, header_bytes), 0},
-        {"chi2 flipped in the third chunk", flipped(header_bytes + 2 * record_bytes + 24 + 100), 128},
-        {"status flipped in the third chunk", flipped(header_bytes + 3 * record_bytes - 1), 128},
+        {"chi2 flipped in the third chunk", journal, 128, flipped_in(values, h5::File::reserved_begin + 2 * 64 * 8 + 100)},
+        {"status flipped in the third chunk", journal, 128, flipped_in(values, status_begin + 3 * 64 - 1)},
+        {"cut off in chi2 of the fifth chunk", journal, 256, values.substr(0, h5::File::reserved_begin + 5 * 64 * 8 - 1)},
+        {"other values", journal, 0, "half a surface"},
+        {"values of nothing recorded flipped", journal, 640, flipped_in(values, h5::File::reserved_begin + 10 * 64 * 8)},
         {"begin flipped in the second chunk", flipped(header_bytes + record_bytes + 1), 64},
-        {"length flipped in the second chunk", flipped(header_bytes + record_bytes + 12), 64},
-        {"CRC flipped in the second chunk", flipped(header_bytes + record_bytes + 17), 64},
+        {"end flipped in the second chunk", flipped(header_bytes + record_bytes + 12), 64},
+        {"checksum flipped in the second chunk", flipped(header_bytes + record_bytes + 17), 64},
+        {"CRC flipped in the second chunk", flipped(header_bytes + record_bytes + 21), 64},
         {"first chunk missing", journal.substr(0, header_bytes) + journal.substr(header_bytes + record_bytes), 0},
         {"second chunk missing", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes + 2 * record_bytes),
          64},
@@ -835,13 +857,14 @@ TEST_F(Damage, DamagedJournalsAreContinuedFromTheirLastWholeChunk)
         SCOPED_TRACE(cases[i].what);
         auto const output = "out" + std::to_string(i) + ".h5";
         write(output + ".journal", cases[i].journal);
+        write(output + ".partial", cases[i].values.value_or(values));
         expect_continues_at(cases[i].continued_at, output);
     }
 }
 
 TEST_F(Damage, JournalOfAnotherScanIsRefusedAndKept)
 {
-    expect_failure(scan_with_limit(header_bytes + 10 * record_bytes), "out.h5.journal");
+    scan_ten_chunks();
     auto const journal = read_text(file("out.h5.journal"));
     for (Arguments const& change : {Arguments{"--route", "direct"}, {"--device", "reference"}, {"--set", "q_e=1e-13"}})
     {
@@ -869,7 +892,7 @@ TEST_F(Damage, FileInPlaceOfTheJournalIsRefusedAndKept)
 
 TEST_F(Damage, JournalOfOtherChunksIsContinued)
 {
-    expect_failure(scan_with_limit(header_bytes + 10 * record_bytes), "out.h5.journal");
+    scan_ten_chunks();
     auto const result = scan("out.h5", {"--chunk", "17", "--threads", "1"});
     EXPECT_TRUE(result.said("continued at point 640")) << result;
     EXPECT_EQ(bits("out.h5"), bits("whole.h5"));

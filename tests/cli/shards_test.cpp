@@ -467,7 +467,7 @@ TEST_F(Shards, APlanPrintsAScriptForSlurm)
     temp_.write("slow.sh", slow.out);
     job.environment["SLURM_ARRAY_TASK_ID"] = "1";
     RunningProgram running{{"slow.sh"}, job};
-    ASSERT_TRUE(running.wait_until([&] { return size_of("slow.shard-001-of-001.h5.journal") > 5000; }));
+    ASSERT_TRUE(running.wait_until([&] { return points_in("slow.shard-001-of-001.h5.journal") > 200; }));
     running.send(SIGUSR1);
     auto const stopped = running.wait();
     EXPECT_EQ(stopped.exit_code, 0) << stopped;
@@ -524,11 +524,11 @@ TEST_F(Shards, InfoOnAnUnfinishedScanSaysHowToContinue)
 {
     write_grid(80, 100);
     RunningProgram program{scan_command("out.h5", {"--device", "reference", "--chunk", "50", "--shard", "2/2"}), options()};
-    ASSERT_TRUE(program.wait_until([&] { return size_of(name(2, 2) + ".journal") > 8000; }));
+    ASSERT_TRUE(program.wait_until([&] { return points_in(name(2, 2) + ".journal") > 500; }));
     program.send(SIGTERM);
     EXPECT_EQ(program.wait().exit_code, 3);
     std::string command;
-    for (auto const& which : {name(2, 2), name(2, 2) + ".journal"})
+    for (auto const& which : {name(2, 2), name(2, 2) + ".journal", name(2, 2) + ".partial"})
     {
         auto const text = run({"info", which});
         EXPECT_EQ(text.exit_code, 0) << text;
@@ -545,6 +545,12 @@ TEST_F(Shards, InfoOnAnUnfinishedScanSaysHowToContinue)
     flipped[flipped.size() - 5] ^= 1;
     temp_.write(name(2, 2) + ".journal", flipped);
     EXPECT_NE(run({"info", name(2, 2)}).out.find("\nDAMAGED "), std::string::npos);
+    EXPECT_EQ(run({"info", name(2, 2)}).out.find("\nMISSING "), std::string::npos);
+    fs::rename(file(name(2, 2) + ".partial"), file("elsewhere"));
+    EXPECT_NE(run({"info", name(2, 2)}).out.find("\nMISSING       " + name(2, 2) + ".partial, which holds the values"),
+              std::string::npos);
+    EXPECT_EQ(run_json({"info", name(2, 2), "--json"}, options()).at("values_missing"), true);
+    fs::rename(file("elsewhere"), file(name(2, 2) + ".partial"));
     RunOptions shell = options();
     shell.program = "/bin/sh";
     auto const finished = run_nuscan({"-c", command}, shell);
@@ -559,7 +565,7 @@ TEST_F(Shards, ResumeNamesWhatDiffers)
     write_grid(90, 40000); // never finished
     Arguments const how{"--route", "direct", "--chunk", "50"};
     RunningProgram program{scan_command("out.h5", how), options()};
-    ASSERT_TRUE(program.wait_until([&] { return size_of("out.h5.journal") > 8000; }));
+    ASSERT_TRUE(program.wait_until([&] { return points_in("out.h5.journal") > 500; }));
     program.send(SIGTERM);
     EXPECT_EQ(program.wait().exit_code, 3);
     auto const journal = text_of("out.h5.journal");

@@ -34,24 +34,10 @@ void repair(std::uint8_t* data, std::size_t size)
         return;
     std::uint8_t* const head = data + magic_size;
     auto const description_size = std::min<std::uint64_t>(number_at<std::uint64_t>(head), size - magic_size - head_size);
-    auto const pulls = number_at<std::uint64_t>(head + 8);
-    auto const rates = number_at<std::uint64_t>(head + 16);
     put(head + 40, crc32c(head + head_size, description_size));
     put(head + 44, crc32c(head, 44));
-    std::size_t at = magic_size + head_size + description_size;
-    while (size - at >= record_size)
-    {
-        std::uint8_t* const record = data + at;
-        std::uint64_t bytes = 0;
-        bool const fits = !__builtin_mul_overflow(number_at<std::uint64_t>(record + 8), 9 + 8 * (pulls + rates), &bytes)
-                          && bytes <= size - at - record_size;
-        if (fits)
-            put(record + 16, crc32c(record + record_size, bytes));
-        put(record + 20, crc32c(record, 20));
-        if (!fits)
-            return;
-        at += record_size + bytes;
-    }
+    for (std::size_t at = magic_size + head_size + description_size; size - at >= record_size; at += record_size)
+        put(data + at + 20, crc32c(data + at, 20));
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-// Journals: looked into, continued, read back.
+// Journals: looked into, continued, cut.
 #include "host/io/journal.hpp"
 #include "host/scan/configuration.hpp"
 #include "host/scan/identity.hpp"
@@ -25,9 +25,13 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     {
         Journal journal{file.path(), head, false};
         fuzz::require(journal.next() == found->next, "a scan continues where its journal ends");
-        std::int64_t points = 0;
-        journal.for_each([&](Chunk const& chunk) { points += chunk.size(); });
-        fuzz::require(points == found->next - head.range.begin, "what was found is read back");
+        std::int64_t next = head.range.begin;
+        for (JournalRecord const& record : journal.contents().records)
+        {
+            fuzz::require(record.range.begin == next && record.range.end > next, "records follow each other");
+            next = record.range.end;
+        }
+        fuzz::require(next == found->next, "what was found is there");
         if (found->next < head.range.end && head.n_pulls < some && head.n_rates < some)
         {
             Chunk chunk;
@@ -38,5 +42,13 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     }
     auto const again = Journal::inspect(file.path());
     fuzz::require(again && again->next >= found->next && again->useless_bytes == 0, "a continued journal is whole");
+    if (!again->records.empty())
+    {
+        Journal journal{file.path(), head, false};
+        journal.drop_from(again->records.size() / 2);
+        auto const left = Journal::inspect(file.path());
+        fuzz::require(left && left->records.size() == again->records.size() / 2 && left->next == journal.next(),
+                      "what was dropped is gone");
+    }
     return 0;
 }

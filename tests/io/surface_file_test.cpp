@@ -407,6 +407,83 @@ TEST_P(SurfaceShape, ShardsTogetherHoldTheGrid)
     }
 }
 
+/// Points of a range as an unfinished writer left them, in the file of \p writer.
+struct Recovered
+{
+    std::vector<double> chi2;
+    std::vector<std::uint8_t> status;
+    std::vector<double> pulls;
+    std::vector<double> rates;
+
+    Recovered(SurfaceWriter const& writer, SurfaceLayout const& layout, IndexRange range)
+    {
+        auto const n = static_cast<std::size_t>(range.size());
+        // Whatever is not given back stays this number, which no point has.
+        constexpr double nothing = -1.0;
+        chi2.assign(n, nothing);
+        status.assign(n, 0xEE);
+        pulls.assign(n * layout.pulls.size(), nothing);
+        rates.assign(n * static_cast<std::size_t>(all_bins(layout)), nothing);
+        writer.recover(range, {chi2.data(), status.data(), pulls.data(), rates.data()});
+    }
+};
+
+/// Points of a range, as append_points() appends them, that an unfinished writer did not leave in the file of \p writer.
+std::size_t lost_points(SurfaceWriter const& writer, SurfaceLayout const& layout, IndexRange range)
+{
+    Recovered const found{writer, layout, range};
+    auto const bins = static_cast<std::size_t>(all_bins(layout));
+    std::size_t const n_pulls = layout.pulls.size();
+    std::size_t lost = 0;
+    for (std::size_t k = 0; k < found.chi2.size(); ++k)
+    {
+        std::int64_t const i = range.begin + static_cast<std::int64_t>(k);
+        bool good = found.chi2[k] == chi2_at(i) && found.status[k] == status_at(i);
+        for (std::size_t p = 0; p < n_pulls; ++p)
+            good = good && found.pulls[k * n_pulls + p] == pull_at(i, p);
+        for (std::size_t b = 0; b < bins; ++b)
+            good = good && found.rates[k * bins + b] == rate_at(i, static_cast<std::int64_t>(b));
+        lost += good ? 0 : 1;
+    }
+    return lost;
+}
+
+TEST_P(SurfaceShape, AnUnfinishedWriterLeavesItsPointsToTheNext)
+{
+    std::mt19937_64 random{5};
+    std::int64_t const size = make_layout(GetParam()).size();
+    for (bool const with_all : {false, true})
+    {
+        SurfaceLayout layout = make_layout(GetParam());
+        if (with_all)
+            layout = with_pulls_and_rates(layout);
+        for (IndexRange const range : {IndexRange{0, size}, IndexRange{size / 3, size - size / 4}})
+        {
+            layout.range = range;
+            // In three runs, each cut off somewhere; the last one finishes.
+            std::int64_t done = range.begin;
+            for (int run = 0; run < 3; ++run)
+            {
+                SurfaceWriter writer{path, layout, {}, run == 0 ? SurfaceWriter::Existing::discard : SurfaceWriter::Existing::keep};
+                std::int64_t const cut = run == 2 ? range.end
+                                                  : std::uniform_int_distribution<std::int64_t>{done, range.end}(random);
+                EXPECT_EQ(lost_points(writer, layout, {range.begin, done}), 0U) << "run " << run;
+                // What was there is appended again, in other pieces than before.
+                for (std::int64_t i = range.begin; i < cut;)
+                {
+                    std::int64_t const n = std::min(std::uniform_int_distribution<std::int64_t>{1, size / 5 + 1}(random), cut - i);
+                    append_points(writer, layout, i, n);
+                    i += n;
+                }
+                done = cut;
+                if (run == 2)
+                    writer.finish(make_meta(), make_best_fit(), make_null());
+            }
+            expect_all_values(path);
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, SurfaceShape,
                          testing::Values(Shape{1}, Shape{17}, Shape{300001}, Shape{1, 1}, Shape{13, 29}, Shape{37, 5003},
                                          Shape{2, 140001}, Shape{5, 7, 11}, Shape{3, 401, 301}, Shape{7, 1, 5, 3},
@@ -586,6 +663,45 @@ TEST_F(SurfaceFile, ChunksOfAnyBitsCarryTheChecksumOfHdf5)
         reader.stored_chunk({n / 2, n}, chunk);
         EXPECT_EQ(std::memcmp(chunk.chi2_values(), bits.data() + n / 2, n / 2 * sizeof(double)), 0);
     }
+}
+
+TEST_F(SurfaceFile, WhatWasNeverThereIsNotRecovered)
+{
+    // Another file of that name, one cut off, none at all: other bits, and no harm to what is written.
+    SurfaceLayout const layout = with_pulls_and_rates(make_layout({61, 1009}));
+    std::int64_t const size = layout.size();
+    {
+        SurfaceWriter writer{path, layout};
+        append_points(writer, layout, 0, size);
+    }
+    std::string const whole = read_file(path);
+    for (std::string const& left :
+         {whole.substr(0, whole.size() / 2), whole.substr(0, 1), std::string{}, std::string(1000000, 'x')})
+    {
+        dir.write("surface.h5", left);
+        SurfaceWriter writer{path, layout, {}, SurfaceWriter::Existing::keep};
+        EXPECT_GT(lost_points(writer, layout, {0, size}), static_cast<std::size_t>(size) / 3);
+        append_points(writer, layout, 0, size);
+        writer.finish(make_meta(), make_best_fit(), make_null());
+        expect_all_values(path);
+    }
+    EXPECT_TRUE(fs::remove(path));
+    {
+        SurfaceWriter const writer{path, layout, {}, SurfaceWriter::Existing::keep};
+        EXPECT_EQ(lost_points(writer, layout, {0, size}), static_cast<std::size_t>(size));
+    }
+    SurfaceWriter const writer{path, layout, {}, SurfaceWriter::Existing::keep};
+    expect_run_error([&] { Recovered(writer, layout, {0, size + 1}); }, {path.string(), "points [0, "});
+}
+
+TEST_F(SurfaceFile, ValuesAreWhereTheLayoutSays)
+{
+    // A file of the program that continues may be another build: the places are part of the format of unfinished surfaces.
+    SurfaceLayout const layout = make_layout({61, 1009});
+    auto const n = static_cast<std::size_t>(layout.size());
+    write_surface(path, layout, 20000);
+    EXPECT_EQ(chunk_offset(path, "/grid/chi2"), h5::File::reserved_begin);
+    EXPECT_EQ(chunk_offset(path, "/grid/status"), h5::File::reserved_begin + n * sizeof(double) + h5::checksum_bytes);
 }
 
 TEST_F(SurfaceFile, ReplacesAFile)

@@ -209,12 +209,14 @@ TEST(Plan, BytesAreThoseOfTheOutputs)
     options.threads = 1;
     auto wanted = configuration(plane);
     auto const bare = plan_scan(wanted, inputs(), options);
-    EXPECT_EQ(bare.journal_bytes, 9000000U);
-    EXPECT_GE(bare.file_bytes, 9000000U);
+    // Half a percent and 1 MiB more for all else.
+    auto const bytes = [](std::uint64_t values) { return values + values / 200 + (1U << 20); };
+    EXPECT_EQ(bare.file_bytes, bytes(9000000));
+    EXPECT_LT(bare.journal_bytes, 100000U);
     wanted.output_pulls = true;
-    EXPECT_EQ(plan_scan(wanted, inputs(), options).journal_bytes, 9000000U + 3U * 8000000U) << "beta, alpha, delta";
+    EXPECT_EQ(plan_scan(wanted, inputs(), options).file_bytes, bytes(9000000 + 3 * 8000000)) << "beta, alpha, delta";
     wanted.output_rates = true;
-    EXPECT_EQ(plan_scan(wanted, inputs(), options).journal_bytes, 9000000U + (3U + 30U + 51U) * 8000000U);
+    EXPECT_EQ(plan_scan(wanted, inputs(), options).file_bytes, bytes(9000000 + (3 + 30 + 51) * 8000000));
 }
 
 TEST(Plan, TimeGrowsWithTheWorkAndShrinksWithThreads)
@@ -240,9 +242,9 @@ TEST(Plan, HugeGridsAreSizedInTheirFullLength)
     auto const plan = plan_scan(configuration({axis("m_V", 0.1, 1.0, 2000000000), axis("g_V", 0.0, 1e-6, 100000000)}), inputs(),
                                 options);
     EXPECT_EQ(plan.points, 200000000000000000);
-    EXPECT_EQ(plan.journal_bytes, 1800000000000000000U);
-    EXPECT_GT(plan.file_bytes, plan.journal_bytes);
+    EXPECT_GT(plan.file_bytes, 1800000000000000000U);
     EXPECT_GT(plan.chunks, 0);
+    EXPECT_GT(plan.journal_bytes, static_cast<std::uint64_t>(plan.chunks) * Journal::record_bytes());
 }
 
 TEST(Plan, MemoryHoldsTheAxes)

@@ -2,10 +2,11 @@
 #include "host/scan/scan_output.hpp"
 
 #include <cmath>
-#include <optional>
+#include <fstream>
 
 #include <gtest/gtest.h>
 
+#include "host/io/hdf5_file.hpp"
 #include "host/support/error.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -58,29 +59,39 @@ protected:
         output.finish();
     }
 
+    /// Leaves an unfinished scan of the points before \p end, continuing one that is there.
+    void begin_scan(std::int64_t end) const
+    {
+        Journal journal(journal_, head(), false);
+        SurfaceWriter writer(surface_, layout(), {},
+                             journal.contents().records.empty() ? SurfaceWriter::Existing::discard : SurfaceWriter::Existing::keep);
+        ScanOutput output(journal, writer, {});
+        for (std::int64_t begin = journal.next(); begin < end; begin += chunk_size)
+        {
+            fill(output.chunk(), begin);
+            output.put();
+        }
+        output.finish();
+    }
+
     TempDir temp_;
     fs::path journal_ = temp_.path() / "out.journal";
     fs::path surface_ = temp_.path() / "out.h5";
 };
 
-TEST_F(ScanOutputTest, EveryPointReachesJournalAndSurfaceWhereverTheJournalWasLeft)
+/// What an earlier run left is taken over, wherever it ended, and one that was itself continued too.
+TEST_F(ScanOutputTest, EveryPointReachesTheSurfaceWhereverAnEarlierRunEnded)
 {
-    for (std::int64_t const left : {std::int64_t{0}, 4 * chunk_size, points})
+    for (std::int64_t const left : {std::int64_t{0}, chunk_size, 4 * chunk_size, points})
     {
         fs::remove(journal_);
-        {
-            Journal journal(journal_, head(), false);
-            Chunk chunk;
-            for (std::int64_t begin = 0; begin < left; begin += chunk_size)
-            {
-                fill(chunk, begin);
-                journal.append(chunk);
-            }
-        }
+        begin_scan(left / 2 / chunk_size * chunk_size);
+        begin_scan(left);
         Journal journal(journal_, head(), false);
         ASSERT_EQ(journal.next(), left);
-        SurfaceWriter writer(surface_, layout());
+        SurfaceWriter writer(surface_, layout(), {}, SurfaceWriter::Existing::keep);
         ScanOutput output(journal, writer, {2999, 0, 1234});
+        EXPECT_EQ(journal.contents().lost_points, 0);
         put_all(output, left);
         EXPECT_EQ(journal.next(), points);
         EXPECT_EQ(output.findings().best.index, 1234);
@@ -93,6 +104,48 @@ TEST_F(ScanOutputTest, EveryPointReachesJournalAndSurfaceWhereverTheJournalWasLe
         for (std::int64_t i = 0; i < points; ++i)
             ASSERT_EQ(chi2[static_cast<std::size_t>(i)], chi2_at(i));
     }
+}
+
+/// Values that are not those of the journal's checksums are not believed: all from there on is computed again.
+TEST_F(ScanOutputTest, ValuesThatAreOthersEndWhatIsTakenOver)
+{
+    auto const change = [&](std::size_t at) {
+        std::fstream file(surface_, std::ios::binary | std::ios::in | std::ios::out);
+        file.seekg(static_cast<std::streamoff>(at));
+        int const byte = file.get();
+        file.seekp(static_cast<std::streamoff>(at));
+        file.put(static_cast<char>(byte ^ 1));
+    };
+    std::size_t const status = h5::File::reserved_begin + points * sizeof(double) + h5::checksum_bytes;
+    for (auto const& [at, expected] : std::vector<std::pair<std::size_t, std::int64_t>>{
+             {h5::File::reserved_begin, 0},
+             {h5::File::reserved_begin + 2 * chunk_size * sizeof(double) - 1, chunk_size},
+             {h5::File::reserved_begin + 2 * chunk_size * sizeof(double), 2 * chunk_size},
+             {status + 3 * chunk_size, 3 * chunk_size},
+             {h5::File::reserved_begin + 4 * chunk_size * sizeof(double), 4 * chunk_size}}) // nothing recorded there
+    {
+        fs::remove(journal_);
+        fs::remove(surface_);
+        begin_scan(4 * chunk_size);
+        change(at);
+        Journal journal(journal_, head(), false);
+        SurfaceWriter writer(surface_, layout(), {}, SurfaceWriter::Existing::keep);
+        ScanOutput output(journal, writer, {});
+        EXPECT_EQ(journal.next(), expected) << at;
+        EXPECT_EQ(journal.contents().lost_points, 4 * chunk_size - expected);
+        put_all(output, expected);
+        writer.finish({}, {}, {});
+        auto const chi2 = SurfaceReader(surface_).chi2({0, points});
+        for (std::int64_t i = 0; i < points; ++i)
+            ASSERT_EQ(chi2[static_cast<std::size_t>(i)], chi2_at(i));
+    }
+    fs::remove(journal_);
+    begin_scan(4 * chunk_size);
+    fs::remove(surface_);
+    Journal journal(journal_, head(), false);
+    SurfaceWriter writer(surface_, layout(), {}, SurfaceWriter::Existing::keep);
+    ScanOutput output(journal, writer, {});
+    EXPECT_EQ(journal.contents().lost_points, 4 * chunk_size) << "the unfinished surface was deleted";
 }
 
 TEST_F(ScanOutputTest, AChunkIsInTheJournalOnceTheNextIsTaken)
@@ -120,7 +173,7 @@ TEST_F(ScanOutputTest, WhatGoesWrongIsThrownByTheNextCall)
     ScanOutput output(journal, writer, {});
     EXPECT_THROW(put_all(output, 0), RunError);
     EXPECT_THROW(output.finish(), RunError) << "and by all that follow";
-    EXPECT_EQ(journal.next(), 2 * chunk_size) << "the journal comes first";
+    EXPECT_EQ(journal.next(), chunk_size) << "nothing is recorded that is not there";
 }
 
 } // namespace

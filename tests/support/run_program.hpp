@@ -287,6 +287,20 @@ inline RunResult run_nuscan(Arguments const& arguments, RunOptions options = {})
     return RunningProgram{arguments, std::move(options)}.wait();
 }
 
+/// \p options with a library loaded into the program before everything else; a link to it comes into their folder.
+inline RunOptions preloading(RunOptions options, std::filesystem::path const& library)
+{
+    // By a name without blanks, which separate the names in this variable.
+    std::filesystem::path const link = options.folder / library.filename();
+    if (!std::filesystem::is_symlink(link))
+        std::filesystem::create_symlink(library, link);
+    options.environment["LD_PRELOAD"] = link.string();
+    // Sanitizers want to be loaded first, and do without.
+    char const* const given = std::getenv("ASAN_OPTIONS");
+    options.environment["ASAN_OPTIONS"] = std::string{"verify_asan_link_order=0:"} + (given ? given : "");
+    return options;
+}
+
 /// What nuscan prints as JSON, expecting exit code 0 and nothing but JSON on stdout.
 inline Json run_json(Arguments const& arguments, RunOptions options = {})
 {

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "host/io/journal.hpp"
 #include "host/io/surface_file.hpp"
 #include "tests/support/run_program.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -49,6 +50,15 @@ inline void PrintTo(SurfaceBits const& bits, std::ostream* out)
     *out << bits.status.size() << " points";
 }
 
+/// Points that a journal lists, 0 where there is none.
+inline std::int64_t points_listed(std::filesystem::path const& journal)
+{
+    if (!std::filesystem::exists(journal))
+        return 0;
+    auto const contents = Journal::inspect(journal);
+    return contents ? contents->next - contents->head.range.begin : 0;
+}
+
 /// A folder with a grid file that scans run in.
 class ScanFolder : public testing::Test
 {
@@ -67,6 +77,9 @@ protected:
         auto const size = std::filesystem::file_size(file(name), missing);
         return missing ? 0 : size;
     }
+
+    /// Points that the journal of that name lists, 0 where there is none.
+    std::int64_t points_in(std::string const& journal) const { return points_listed(file(journal)); }
 
     /// A vector mediator, masses times couplings, as grid.toml.
     void write_grid(int masses, int couplings, std::string const& more = {}) const

@@ -289,8 +289,7 @@ void journal_append(benchmark::State& state)
         for (chunk.begin = 0; chunk.begin < points; chunk.begin += chunk.size())
             journal.append(chunk);
     }
-    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations())
-                            * static_cast<std::int64_t>(Journal::bytes(points, 0, 0)));
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * static_cast<std::int64_t>(Chunk::bytes(points, 0, 0)));
 }
 
 void register_all()

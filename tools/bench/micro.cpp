@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/backends/cpu.hpp"
@@ -250,20 +251,20 @@ void set_up_of_1000_masses(benchmark::State& state)
 
 // --- output ------------------------------------------------------------------------------------------------------------------------
 
-/// A surface of 1000 columns written as the output is: in order, in pieces of 2^18 points, with checksums. \p state  elements of a chunk
-void hdf5_chunks(benchmark::State& state)
+/// A surface of about 2^22 points, 1000 in a row, with checksums, in chunks of about \p chunk_points.
+struct ChunkedSurface
 {
-    constexpr std::int64_t columns = 1000;
-    constexpr std::int64_t points = std::int64_t{1} << 22;
-    constexpr std::int64_t piece = std::int64_t{1} << 18;
-    std::vector<std::int64_t> const dims{points / columns, columns};
-    std::int64_t const size = dims[0] * dims[1];
-    std::vector<double> const values(piece, 17.7559);
-    TemporaryFolder const folder(std::filesystem::temp_directory_path());
-    auto const chunk = h5::chunk_shape(dims, state.range(0));
-    for (auto _ : state)
+    static constexpr std::int64_t columns = 1000;
+    static constexpr std::int64_t rows = (std::int64_t{1} << 22) / columns;
+    static constexpr std::int64_t size = rows * columns;
+    static constexpr std::int64_t piece = std::int64_t{1} << 18;
+
+    explicit ChunkedSurface(std::int64_t chunk_points) : chunk(h5::chunk_shape(dims, chunk_points)), values(size, 17.7559) {}
+
+    /// Through HDF5, in order, in pieces; at the end it is on the disk.
+    void write() const
     {
-        auto file = h5::File::create(folder.path() / "chunks.h5");
+        auto file = h5::File::create(path);
         {
             auto const dataset = h5::create_dataset(file.id(), "chi2", dims, chunk, 0.0);
             for (std::int64_t begin = 0; begin < size; begin += piece)
@@ -271,8 +272,45 @@ void hdf5_chunks(benchmark::State& state)
         }
         file.close();
     }
-    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * size * static_cast<std::int64_t>(sizeof(double)));
-    state.SetLabel(h5::shape_text(chunk));
+
+    std::vector<std::int64_t> const dims{rows, columns};
+    std::vector<std::int64_t> const chunk;
+    std::vector<double> values;
+    TemporaryFolder const folder{std::filesystem::temp_directory_path()};
+    std::filesystem::path const path = folder.path() / "chunks.h5";
+};
+
+/// All of it, in order, as profiles and limits do. \p state  points of a chunk
+void chunks_read(benchmark::State& state)
+{
+    ChunkedSurface surface(state.range(0));
+    surface.write();
+    for (auto _ : state)
+    {
+        auto const file = h5::File::open(surface.path);
+        auto const dataset = h5::open_dataset(file.id(), "chi2");
+        for (std::int64_t begin = 0; begin < surface.size; begin += surface.piece)
+            h5::read_flat(dataset.id(), surface.dims, begin, std::min(begin + surface.piece, surface.size), surface.values.data());
+    }
+    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * surface.size
+                            * static_cast<std::int64_t>(sizeof(double)));
+    state.SetLabel(h5::shape_text(surface.chunk));
+}
+
+/// One row, as a plotting tool takes a slice. \p state  points of a chunk
+void chunks_sliced(benchmark::State& state)
+{
+    ChunkedSurface surface(state.range(0));
+    surface.write();
+    std::int64_t row = 0;
+    for (auto _ : state)
+    {
+        auto const file = h5::File::open(surface.path);
+        auto const dataset = h5::open_dataset(file.id(), "chi2");
+        row = (row + surface.rows / 3) % surface.rows;
+        h5::read_flat(dataset.id(), surface.dims, row * surface.columns, (row + 1) * surface.columns, surface.values.data());
+    }
+    state.SetLabel(h5::shape_text(surface.chunk));
 }
 
 /// \p state  points of a chunk
@@ -319,11 +357,12 @@ void register_all()
             ->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark("solar_moments", solar_moments)->UseRealTime()->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark("set_up_of_1000_masses", set_up_of_1000_masses)->UseRealTime()->Unit(benchmark::kMillisecond);
-    benchmark::RegisterBenchmark("hdf5_chunks", hdf5_chunks)
-        ->RangeMultiplier(4)
-        ->Range(1 << 12, 1 << 20)
-        ->UseRealTime()
-        ->Unit(benchmark::kMillisecond);
+    for (auto const& [name, function] : {std::pair{"chunks_read", &chunks_read}, {"chunks_sliced", &chunks_sliced}})
+        benchmark::RegisterBenchmark(name, function)
+            ->RangeMultiplier(2)
+            ->Range(1 << 12, 1 << 20)
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
     benchmark::RegisterBenchmark("journal", journal_append)
         ->RangeMultiplier(8)
         ->Range(1 << 12, 1 << 18)

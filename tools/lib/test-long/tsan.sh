@@ -5,10 +5,10 @@
 # What is run, and the programs with it; each must match tests. Not here: the ranks of nuscan-mpi, as Open MPI and its own threads are not
 # compiled with the sanitizer, which then sees neither their locks nor that a message orders what was done before and after it.
 tsan_suites=(
-    CpuBackend Backends/Conformance Routes Rows Sets/Lanes Threads/HostReductions     # test_backends
-    ChunkQueue RunScan SelfCheckRun SelfCheckPoints Profile Plan                      # test_scan
-    JournalTest                                                                       # test_io
-    Scan Interruption Validate LimitsCommand                                          # test_cli: the program itself
+    CpuBackend Backends/Conformance Routes Rows Sets/Lanes Threads/HostReductions ThreadTeam # test_backends
+    ChunkQueue Findings RunScan ScanOutputTest SelfCheckRun SelfCheckPoints Profile Plan      # test_scan
+    JournalTest                                                                               # test_io
+    Scan Interruption Validate LimitsCommand                                                  # test_cli: the program itself
 )
 
 # The sanitizer must see a race between threads of OpenMP, and none where OpenMP orders them.

@@ -11,6 +11,7 @@
 
 #include "host/backends/cpu.hpp"
 #include "host/backends/lanes/lane_kernels.hpp"
+#include "host/backends/rows.hpp"
 #include "host/bench/cases.hpp"
 #include "host/bench/temporary_folder.hpp"
 #include "host/io/hdf5_file.hpp"
@@ -139,6 +140,48 @@ void factored_kernel(benchmark::State& state, LaneKernels const& kernels, std::s
         benchmark::ClobberMemory();
     }
     count_points(state, tile_size);
+}
+
+/// Tiles of points spread over the vector mediator's grid, as the CPU backend hands them to its kernel, rows prepared outside the time.
+void row_kernel(benchmark::State& state, LaneKernels const& kernels, std::string const& experiment)
+{
+    constexpr std::int64_t n_rows = 16;
+    Problem const problem(prepared(experiment), vector_mediator().with_points(1000000), FixedParameters{});
+    ProblemView const& view = problem.view();
+    Rows const rows(view);
+    std::vector<std::vector<double>> blocks(n_rows, std::vector<double>(static_cast<std::size_t>(view.layout.size())));
+    std::vector<RowMemory> memories(n_rows);
+    for (std::int64_t r = 0; r < n_rows; ++r)
+    {
+        auto const row = static_cast<std::size_t>(r);
+        std::int64_t const node[max_axes] = {view.grid.shape[0] * r / n_rows, 0};
+        fold_combination(view, node[0], blocks[row].data());
+        if (!rows.prepare(node, blocks[row].data(), memories[row]))
+            return state.SkipWithError("a row takes the general way");
+    }
+    std::unique_ptr<void, void (*)(void*)> const workspace(
+        ::operator new (workspace_bytes(view.layout), std::align_val_t{workspace_alignment}),
+        [](void* memory) { ::operator delete (memory, std::align_val_t{workspace_alignment}); });
+    std::vector<double> chi2(static_cast<std::size_t>(rows.length()));
+    std::vector<std::uint8_t> status(chi2.size());
+    for (auto _ : state)
+    {
+        for (auto const& memory : memories)
+            for (std::int64_t begin = 0; begin < rows.length(); begin += row_tile_size)
+            {
+                RowBatch batch;
+                batch.fit = &view.fit;
+                batch.row = &memory.view;
+                batch.n_points = static_cast<int>(std::min(row_tile_size, rows.length() - begin));
+                batch.strengths = rows.strengths() + begin;
+                batch.workspace = workspace.get();
+                batch.outputs.chi2 = chi2.data() + begin;
+                batch.outputs.status = status.data() + begin;
+                kernels.row(batch);
+            }
+        benchmark::ClobberMemory();
+    }
+    count_points(state, n_rows * rows.length());
 }
 
 void direct_kernel(benchmark::State& state, LaneKernels const& kernels, std::string const& experiment)
@@ -338,13 +381,14 @@ void register_all()
         LaneKernels const& kernels = *list.kernels[i];
         std::string const set = kernels.name;
         benchmark::RegisterBenchmark(("log/" + set).c_str(), [&kernels](benchmark::State& state) { log_kernel(state, kernels); });
-        for (std::string const experiment : {"lz_ws2022", "xenonnt_sr0"})
+        for (std::string const experiment : {"lz_ws2022", "lz_ws2022_arxiv2208", "xenonnt_sr0"})
         {
             auto const add = [&](std::string const& name, auto const& work) {
                 benchmark::RegisterBenchmark((name + "/" + experiment + "/" + set).c_str(),
                                              [=, &kernels](benchmark::State& state) { work(state, kernels, experiment); });
             };
             add("factored", factored_kernel);
+            add("row", row_kernel);
             add("direct_rates", direct_kernel);
             add("from_rates", rates_kernel);
             add("templates", templates_kernel);

@@ -362,10 +362,14 @@ protected:
                 row = Ops::multiply_add(monomials_[b], Real(block_(layout_.square(a, b))), row);
             sums_.start.square = Ops::multiply_add(monomials_[a], row, sums_.start.square);
         }
+        detail::clear(n_pulls(), sums_.gaussian);
         if (fit_.has_poisson)
-            detail::clear(n_pulls(), sums_.gaussian);
-        else
-            sums_.gaussian = sums_.start;
+            return;
+        // One by one: as a whole they would be copied in memory, and what is read back there at once has to be waited for.
+        sums_.gaussian.residual = sums_.start.residual;
+        sums_.gaussian.square = sums_.start.square;
+        for (int p = 0; p < n_pulls(); ++p)
+            sums_.gaussian.pull[p] = sums_.start.pull[p];
     }
 
     FitView const& fit_;

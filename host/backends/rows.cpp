@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <functional>
-#include <map>
+#include <limits>
+#include <numeric>
 #include <utility>
 
 namespace nuscan
@@ -15,28 +15,8 @@ namespace
 
 /// Points of a row that pay for its preparation.
 constexpr std::int64_t shortest_row = 16;
-/// Largest power of 2 that a data value is split into; what is left beyond goes into one weight.
-constexpr int max_log_bits = 20;
-
-/// Weights that add up to \p data: its powers of 2, and what is left.
-std::vector<double> log_weights(double data)
-{
-    std::vector<double> weights;
-    double left = data;
-    if (data < std::ldexp(1.0, max_log_bits))
-        for (int bit = max_log_bits; bit-- > 0;)
-        {
-            double const power = std::ldexp(1.0, bit);
-            if (left >= power)
-            {
-                weights.push_back(power);
-                left -= power;
-            }
-        }
-    if (left > 0.0)
-        weights.push_back(left);
-    return weights;
-}
+/// Largest relative difference between a background and the templates that make it up: their rounding.
+constexpr double span_tolerance = 8 * std::numeric_limits<double>::epsilon();
 
 std::size_t index(int i)
 {
@@ -44,6 +24,27 @@ std::size_t index(int i)
 }
 
 } // namespace
+
+LogLevelTable::LogLevelTable(std::vector<double> const& data)
+{
+    int powers = 0;
+    int begin = 0;
+    for (std::size_t k = 0; k < data.size(); ++k)
+    {
+        double const next = k + 1 < data.size() ? data[k + 1] : 0.0;
+        if (next == data[k])
+            continue;
+        double const weight = data[k] - next;
+        bool const is_power = weight == std::floor(weight) && weight <= std::min(max_log_power, max_log_powers - powers);
+        int const end = static_cast<int>(k) + 1;
+        weight_.push_back(weight);
+        power_.push_back(is_power ? static_cast<int>(weight) : 0);
+        end_.push_back(end);
+        simple_ = simple_ && is_power && end - begin <= max_log_factors;
+        powers += power_.back();
+        begin = end;
+    }
+}
 
 Rows::Rows(ProblemView const& problem) : problem_(problem)
 {
@@ -68,25 +69,28 @@ Rows::Rows(ProblemView const& problem) : problem_(problem)
 
     FitView const& fit = problem.fit;
     templates_.assign(index(fit.n_pulls), 0.0);
-    std::map<double, std::vector<int>, std::greater<>> bins_of;
-    for (int k = 0; k < fit.counted.n; ++k)
+    CountedBins const& counted = fit.counted;
+    order_.resize(index(counted.n));
+    std::iota(order_.begin(), order_.end(), 0);
+    std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) { return counted.data[a] > counted.data[b]; });
+    std::vector<double> data;
+    for (int const k : order_)
     {
-        excess_ += fit.counted.base[k] - fit.counted.data[k];
+        data.push_back(counted.data[k]);
+        excess_ += counted.base[k] - counted.data[k];
+        data_ += counted.data[k];
+        size_ += std::max(counted.data[k], std::fabs(counted.base[k]));
+        largest_inverse_ = std::max(largest_inverse_, counted.inverse[k]);
+        double sum = 0.0;
         for (int p = 0; p < fit.n_pulls; ++p)
-            templates_[index(p)] += fit.counted.templates[k * fit.n_pulls + p];
-        for (double const weight : log_weights(fit.counted.data[k]))
-            bins_of[weight].push_back(k);
-    }
-    log_first_.push_back(0);
-    for (auto const& [weight, bins] : bins_of)
-        for (std::size_t first = 0; first < bins.size(); first += max_log_factors)
         {
-            auto const end = std::min(first + max_log_factors, bins.size());
-            log_bin_.insert(log_bin_.end(), bins.begin() + static_cast<std::ptrdiff_t>(first),
-                            bins.begin() + static_cast<std::ptrdiff_t>(end));
-            log_first_.push_back(static_cast<int>(log_bin_.size()));
-            log_weight_.push_back(weight);
+            double const pull_template = counted.templates[k * fit.n_pulls + p];
+            templates_[index(p)] += pull_template;
+            sum += pull_template;
         }
+        spanned_ = spanned_ && std::fabs(counted.base[k] - sum) <= span_tolerance * std::fabs(counted.base[k]);
+    }
+    logs_ = LogLevelTable(data);
 }
 
 std::int64_t Rows::tile(std::int64_t index) const
@@ -132,7 +136,11 @@ bool Rows::prepare(std::int64_t const* node, double const* block, RowMemory& mem
         add_up_gaussian(memory);
     memory.view.templates = templates_.data();
     memory.view.excess = excess_;
-    memory.view.logs = {static_cast<int>(log_weight_.size()), log_weight_.data(), log_first_.data(), log_bin_.data()};
+    memory.view.data = data_;
+    memory.view.largest_inverse = largest_inverse_;
+    memory.view.by_products = size_ <= max_summed_size;
+    memory.view.spanned = spanned_;
+    memory.view.logs = logs_.view();
     return true;
 }
 
@@ -210,7 +218,7 @@ void Rows::fill_bins(RowMemory& memory) const
     double* to = memory.bins.data();
     for (double& sum : memory.view.rate)
         sum = 0.0;
-    for (int k = 0; k < counted.n; ++k)
+    for (int const k : order_)
     {
         double const inverse = counted.inverse[k];
         for (int d = 0; d < 3; ++d)
@@ -219,8 +227,8 @@ void Rows::fill_bins(RowMemory& memory) const
             memory.view.rate[d] += rate;
             *to++ = rate * inverse;
         }
+        *to++ = std::sqrt(counted.data[k]);
         *to++ = counted.base[k] * inverse;
-        *to++ = counted.data[k];
         double const* const templates = counted.templates + k * fit.n_pulls;
         for (int p = 0; p < fit.n_pulls; ++p)
             *to++ = templates[p] * inverse;

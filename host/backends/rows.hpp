@@ -16,6 +16,22 @@ namespace nuscan
 /// Points of a row that are worked off one after the other, each from where those before it lead.
 inline constexpr std::int64_t row_tile_size = 256;
 
+/// The numbers of LogLevels.
+class LogLevelTable
+{
+public:
+    LogLevelTable() = default;
+    /// \param data  of the counted bins, in falling order
+    explicit LogLevelTable(std::vector<double> const& data);
+    LogLevels view() const { return {static_cast<int>(end_.size()), weight_.data(), power_.data(), end_.data(), simple_}; }
+
+private:
+    std::vector<double> weight_;
+    std::vector<int> power_;
+    std::vector<int> end_;
+    bool simple_ = true;
+};
+
 /// Numbers of one row, reused from row to row.
 struct RowMemory
 {
@@ -66,9 +82,12 @@ private:
 
     std::vector<double> templates_; ///< [n_pulls] sums over the counted bins
     double excess_ = 0.0;
-    std::vector<double> log_weight_;
-    std::vector<int> log_first_;
-    std::vector<int> log_bin_;
+    double data_ = 0.0;
+    double size_ = 0.0;
+    double largest_inverse_ = 0.0;
+    std::vector<int> order_; ///< the counted bins by falling data
+    bool spanned_ = true;
+    LogLevelTable logs_;
 };
 
 } // namespace nuscan

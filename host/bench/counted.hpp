@@ -183,6 +183,16 @@ struct RealOps<bench::Counted>
         ++bench::operation_counts.compare;
         return Mask(std::isfinite(x.value()));
     }
+    /// On the units for integers, all but the last addition.
+    static Real take_exponent(Real x, Real& exponent)
+    {
+        double k = exponent.value();
+        double const mantissa = RealOps<double>::take_exponent(x.value(), k);
+        ++bench::operation_counts.compare;
+        ++bench::operation_counts.add;
+        exponent = k;
+        return mantissa;
+    }
     static Real log(Real x)
     {
         ++bench::operation_counts.log;

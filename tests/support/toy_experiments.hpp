@@ -38,6 +38,7 @@ struct RandomToy
     double pull_sigma = 0.1;
     bool empty = false;     ///< no bin has any event
     bool from_zero = false; ///< bins from E' = 0, where the resolution does not vanish
+    bool scattered = true;  ///< else data are the expectation, rounded
 };
 
 /// A data folder of its own with the shipped Sun and xenon.
@@ -169,7 +170,7 @@ public:
         std::string count_rows = "# columns: lower [keV], upper [keV], counts [1]\n";
         for (std::size_t i = 0; i < n; ++i)
         {
-            double const scatter = std::normal_distribution<double>()(generator);
+            double const scatter = (toy.scattered ? 1.0 : 0.0) * std::normal_distribution<double>()(generator);
             double const counts = toy.empty ? 0.0 : std::max(0.0, std::round(expected[i] + scatter * std::sqrt(expected[i])));
             shape_rows += fmt::format("{} {}{}\n", edges[i], edges[i + 1], shapes[i]);
             count_rows += fmt::format("{} {} {}\n", edges[i], edges[i + 1], counts);

@@ -127,32 +127,6 @@ void factored_batch(FactoredBatch const& batch)
     }
 }
 
-/// Points of a row that are worked off together. The same for every instruction set, so that each point has the same history.
-constexpr int block_size = 8;
-/// Points before a block whose minima are continued into it.
-constexpr int history_size = 4;
-
-/// Weight of the point that lies \p j before the first point of a block in the value extrapolated to point \p i of the block: the
-/// polynomial of degree 3 through the last four.
-constexpr double extrapolation_weight(int i, int j)
-{
-    double weight = 1.0;
-    for (int k = 1; k <= history_size; ++k)
-        if (k != j)
-            weight *= static_cast<double>(i + k) / (k - j);
-    return weight;
-}
-
-struct ExtrapolationWeights
-{
-    double of[history_size][block_size];
-    constexpr ExtrapolationWeights() : of{}
-    {
-        for (int j = 0; j < history_size; ++j)
-            for (int i = 0; i < block_size; ++i)
-                of[j][i] = extrapolation_weight(i, history_size - j);
-    }
-};
 constexpr ExtrapolationWeights extrapolation_weights;
 
 Lanes load_all(double const* values)
@@ -160,56 +134,76 @@ Lanes load_all(double const* values)
     return Lanes(values, std::experimental::element_aligned);
 }
 
+/// Points of a row that stand for themselves: those of a fit without Poisson bins.
 template<int static_pulls>
-void row_batch(RowBatch const& batch)
+void gaussian_row_batch(RowBatch const& batch)
+{
+    FitView const& fit = *batch.fit;
+    SharedBlock const block{batch.row->block};
+    for (int first = 0; first < batch.n_points; first += n_lanes)
+    {
+        int const n = batch.n_points - first < n_lanes ? batch.n_points - first : n_lanes;
+        Lanes const strength = n == n_lanes ? load_all(batch.strengths + first) : load(batch.strengths + first, n);
+        Lanes const monomials[3] = {1.0, strength, strength * strength};
+        FactoredPoints<3, static_pulls, Lanes, SharedBlock> const points(fit, fit.counted, batch.row->layout, block, monomials);
+        Ops::Mask accurate(false);
+        auto const result = points.closed_form(accurate);
+        write(result, !accurate, wants_general_route, fit.n_pulls, first, n, batch.outputs);
+    }
+}
+
+/// Points of a row of a fit with Poisson bins: each block begins where the one before it leads.
+template<int static_pulls>
+void poisson_row_batch(RowBatch const& batch)
 {
     FitView const& fit = *batch.fit;
     RowView const& row = *batch.row;
     SharedBlock const block{row.block};
-    auto* const quotients = static_cast<Lanes*>(batch.workspace);
+    auto* const products = static_cast<Lanes*>(batch.workspace);
     constexpr std::size_t capacity = pull_capacity<static_pulls> + 1;
-    double minima[capacity][block_size];
+    double minima[capacity][row_block_size];
     bool known = false; // minima are those of the block before
-    for (int first = 0; first < batch.n_points; first += block_size)
+    for (int first = 0; first < batch.n_points; first += row_block_size)
     {
-        double next[capacity][block_size];
-        bool complete = first + block_size <= batch.n_points;
-        for (int part = 0; part < block_size && first + part < batch.n_points; part += n_lanes)
+        double next[capacity][row_block_size];
+        bool complete = first + row_block_size <= batch.n_points;
+        for (int part = 0; part < row_block_size && first + part < batch.n_points; part += n_lanes)
         {
             int const begin = first + part;
             int const n = batch.n_points - begin < n_lanes ? batch.n_points - begin : n_lanes;
             Lanes const strength = n == n_lanes ? load_all(batch.strengths + begin) : load(batch.strengths + begin, n);
             Lanes const monomials[3] = {1.0, strength, strength * strength};
             RowPoints<static_pulls, Lanes, SharedBlock> points(fit, row, block, monomials);
-            if (!fit.has_poisson)
-            {
-                Ops::Mask accurate(false);
-                auto const result = points.closed_form(accurate);
-                write(result, !accurate, wants_general_route, fit.n_pulls, begin, n, batch.outputs);
-                continue;
-            }
             Lanes unknowns[capacity];
             if (known)
                 for (int a = 0; a <= fit.n_pulls; ++a)
                 {
                     Lanes value = 0.0;
-                    for (int j = 0; j < history_size; ++j)
-                        value = Ops::multiply_add(load_all(extrapolation_weights.of[j] + part),
-                                                  Lanes(minima[a][block_size - history_size + j]), value);
+                    for (int j = 0; j < row_block_size; ++j)
+                        value = Ops::multiply_add(load_all(extrapolation_weights.of[j] + part), Lanes(minima[a][j]), value);
                     unknowns[a] = value;
                 }
             Ops::Mask left(false);
-            auto const result = points.minimise(known, unknowns, quotients, left);
+            auto const result = points.minimise(known, unknowns, products, left);
             write(result, left, wants_general_route, fit.n_pulls, begin, n, batch.outputs);
             complete = complete && !Ops::any(left);
             for (int a = 0; a <= fit.n_pulls; ++a)
                 unknowns[a].copy_to(next[a] + part, std::experimental::element_aligned);
         }
-        known = complete && fit.has_poisson;
+        known = complete;
         for (int a = 0; known && a <= fit.n_pulls; ++a)
-            for (int i = 0; i < block_size; ++i)
+            for (int i = 0; i < row_block_size; ++i)
                 minima[a][i] = next[a][i];
     }
+}
+
+template<int static_pulls>
+void row_batch(RowBatch const& batch)
+{
+    if (batch.fit->has_poisson)
+        poisson_row_batch<static_pulls>(batch);
+    else
+        gaussian_row_batch<static_pulls>(batch);
 }
 
 template<int static_pulls>

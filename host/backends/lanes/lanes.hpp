@@ -67,10 +67,8 @@ struct RealOps<Lanes>
         return std::experimental::abs(x) < HUGE_VAL;
     }
 
-    /// Natural logarithm to 1.5 units in the last place for positive normal numbers; NaN below, at infinity and for NaN.
-    /// x = 2^k m with sqrt(1/2) <= m < sqrt(2); ln m = 2 atanh(f/(2 + f)) with f = m - 1, as an odd series in s = f/(2 + f):
-    /// its terms are below 1e-17 from s^21 on. ln 2 is split so that k times its upper part is exact.
-    [[gnu::always_inline]] static Lanes log(Lanes x)
+    /// \p x = m 2^k with sqrt(1/2) <= m < sqrt(2), for positive normal numbers: adds k to \p exponent. \returns m
+    [[gnu::always_inline]] static Lanes take_exponent(Lanes x, Lanes& exponent)
     {
         using Bits = std::experimental::rebind_simd_t<std::uint64_t, Lanes>;
         constexpr std::uint64_t sqrt_half = std::bit_cast<std::uint64_t>(0x1.6a09e667f3bcdp-1);
@@ -79,9 +77,18 @@ struct RealOps<Lanes>
         // An integer below 2^52 in the low bits of 2^52 is added to it.
         constexpr double two_to_52 = 0x1p52;
         Bits const bits = std::bit_cast<Bits>(x) - sqrt_half;
-        Bits const exponent = (bits + (bias << 52)) >> 52;
-        Lanes const mantissa = std::bit_cast<Lanes>((bits & mantissa_mask) + sqrt_half);
-        Lanes const k = std::bit_cast<Lanes>(exponent | std::bit_cast<std::uint64_t>(two_to_52)) - (two_to_52 + double{bias});
+        Bits const shifted = (bits + (bias << 52)) >> 52;
+        exponent += std::bit_cast<Lanes>(shifted | std::bit_cast<std::uint64_t>(two_to_52)) - (two_to_52 + double{bias});
+        return std::bit_cast<Lanes>((bits & mantissa_mask) + sqrt_half);
+    }
+
+    /// Natural logarithm to 1.5 units in the last place for positive normal numbers; NaN below, at infinity and for NaN.
+    /// x = 2^k m with sqrt(1/2) <= m < sqrt(2); ln m = 2 atanh(f/(2 + f)) with f = m - 1, as an odd series in s = f/(2 + f):
+    /// its terms are below 1e-17 from s^21 on. ln 2 is split so that k times its upper part is exact.
+    [[gnu::always_inline]] static Lanes log(Lanes x)
+    {
+        Lanes k = 0.0;
+        Lanes const mantissa = take_exponent(x, k);
         Lanes const f = mantissa - 1.0;
         Lanes const s = f / (2.0 + f);
         Lanes const z = s * s;

@@ -12,3 +12,6 @@
 #define NUSCAN_HD
 #define NUSCAN_HD_INLINE inline
 #endif
+
+/// Marks a function that is not merged into its callers: a loop that needs all registers gets them.
+#define NUSCAN_NOINLINE [[gnu::noinline]]

@@ -29,6 +29,16 @@ struct RealOps<double>
     NUSCAN_HD static double abs(double x) { return std::fabs(x); }
     NUSCAN_HD static double sqrt(double x) { return std::sqrt(x); }
     NUSCAN_HD static double log(double x) { return std::log(x); }
+    /// \p x = m 2^k with sqrt(1/2) <= m < sqrt(2), for positive normal numbers: adds k to \p exponent. \returns m
+    NUSCAN_HD static double take_exponent(double x, double& exponent)
+    {
+        constexpr double sqrt_half = 0x1.6a09e667f3bcdp-1;
+        int k = 0;
+        double const mantissa = std::frexp(x, &k); // in [1/2, 1)
+        bool const low = mantissa < sqrt_half;
+        exponent += low ? k - 1 : k;
+        return low ? 2.0 * mantissa : mantissa;
+    }
     NUSCAN_HD static bool is_finite(double x) { return std::isfinite(x); }
 };
 

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
+#include <utility>
 
 #include "nuscan/core/macros.hpp"
 #include "nuscan/core/real.hpp"
@@ -14,18 +16,26 @@
 namespace nuscan
 {
 
-/// The sum over counted bins of n_i ln q_i as few logarithms: n_i is written as a sum of weights (powers of 2, and what is left of a
-/// data value that is no whole number), and bins of one weight share the logarithm of the product of their q_i.
-struct LogFactors
+/// The sum over counted bins of n_i ln q_i with few logarithms. With the bins in the order of falling data it is a sum over the
+/// different data values v > v' > ... > 0 of (v - v') ln R, where R is the product of all q_i with n_i >= v: one running product.
+struct LogLevels
 {
-    int n = 0;                      ///< number of products
-    double const* weight = nullptr; ///< [n]
-    int const* first = nullptr;     ///< [n + 1] places of a product's bins in `bin`
-    int const* bin = nullptr;       ///< counted bins
+    int n = 0;                      ///< number of different data values
+    double const* weight = nullptr; ///< [n] v - v', where v' is the next data value, 0 after the last
+    /// [n] the weight, where R to its power is a few multiplications; 0 where R gets a logarithm of its own.
+    int const* power = nullptr;
+    int const* end = nullptr; ///< [n] number of bins with n_i >= v
+    bool simple = false;      ///< all weights are powers, and no level has more than max_log_factors bins
 };
 
-/// Bins that share a product at most: with quotients between 1e-15 and 1e15 none leaves the range of a double.
+/// Points with a quotient q below this, or where one might be above its inverse, are left to the general minimisation.
+inline constexpr double least_quotient = 1e-9;
+/// Factors that are multiplied before the exponent is taken out of a product, or looked at: they change it by up to 1e144.
 inline constexpr int max_log_factors = 16;
+/// Largest weight that becomes a power.
+inline constexpr int max_log_power = 8;
+/// Powers in one product at most: of factors between sqrt(1/2) and sqrt(2) it stays in the range of a double.
+inline constexpr int max_log_powers = 1024;
 
 /// What the points of a row share.
 struct RowView
@@ -33,12 +43,20 @@ struct RowView
     FactoredLayout layout;         ///< of the monomials 1, z, z^2
     double const* block = nullptr; ///< [layout.size()] templates and sums, as of any combination of masses
 
-    /// The counted bins, in units of their data n: T_0/n, T_1/n, T_2/n, base/n, n, t_p/n for every pull, t_p t_q/n^2 for q <= p.
-    double const* bins = nullptr;      ///< [fit.counted.n][record]
-    double rate[3] = {};               ///< sums of T_0, T_1, T_2 over the counted bins
-    double excess = 0.0;               ///< sum of base - n over them
+    /// The counted bins in the order of falling data n, in units of n: T_0/n, T_1/n, T_2/n, sqrt(n), rest/n, t_p/n for every pull,
+    /// t_p t_q/n^2 for q <= p. The rest is base - sum_p t_p, where `spanned` is false.
+    double const* bins = nullptr; ///< [fit.counted.n][record]
+    /// True if the pulls scale all there is beside the signal, base = sum_p t_p: gradients then follow from the Hessian, see
+    /// RowMinimiser.
+    bool spanned = false;
+    double rate[3] = {}; ///< sums of T_0, T_1, T_2 over the counted bins
+    double excess = 0.0; ///< sum of base - n over them
+    double data = 0.0;   ///< sum of n over them
+    /// False where products of quotients would lose more digits than chi^2 has to spare: bins are then added up one by one.
+    bool by_products = true;
+    double largest_inverse = 0.0;      ///< largest 1/n
     double const* templates = nullptr; ///< [n_pulls] sums of t_p over them
-    LogFactors logs;
+    LogLevels logs;
 
     /// Sums over the Gaussian bins of a fit that has both kinds, by powers of z: sum_i w_i (base_i - n_i) T_d, sum_i w_i T_d T_e
     /// (e <= d, twice that for e < d), and sum_i w_i t_p T_d.
@@ -55,12 +73,235 @@ struct RowView
 inline constexpr double row_tolerance = 1e-8;
 /// Steps that a point of a row gets before it is left to the general minimisation.
 inline constexpr int max_row_steps = 12;
+/// Size up to which chi^2 comes from products and sums over bins, the sum of what is larger in each bin, data or background: they round at
+/// that size, in tests by up to 3e-15 of it, while single bins round at the size of their own chi^2.
+inline constexpr double max_summed_size = 1e4;
+
+/// Points of a row that are worked off together. The same for every instruction set, so that each point has the same history.
+inline constexpr int row_block_size = 8;
+
+/// Continues a block of points into the next: the value of the polynomial through all points of a block, sum_j w_ij v_j with
+/// w_ij = prod_(k != j) (8 + i - k)/(j - k), at point i of the next.
+struct ExtrapolationWeights
+{
+    double of[row_block_size][row_block_size]; ///< [j][i]
+
+    consteval ExtrapolationWeights() : of{}
+    {
+        for (int j = 0; j < row_block_size; ++j)
+            for (int i = 0; i < row_block_size; ++i)
+            {
+                of[j][i] = 1.0;
+                for (int k = 0; k < row_block_size; ++k)
+                    if (k != j)
+                        of[j][i] *= static_cast<double>(row_block_size + i - k) / (j - k);
+            }
+    }
+};
 
 namespace detail
 {
 
-/// Minimisation for points of a row in a fit with Poisson bins. Data, gradient and Hessian come from one visit to each bin; chi^2 at
-/// the minimum follows from chi^2 before the last step and the quadratic model of that step.
+inline constexpr double ln_2 = 0x1.62e42fefa39efp-1;
+
+/// Calls \p work with 0 ... n - 1; as constants where \p n_static says how many, so that arrays indexed with them end in registers.
+template<int n_static, class Work>
+NUSCAN_HD_INLINE void for_each_below(int n, Work const& work)
+{
+    if constexpr (n_static < 0)
+        for (int i = 0; i < n; ++i)
+            work(i);
+    else
+    {
+        auto const all = [&work]<int... i>(std::integer_sequence<int, i...>)
+        {
+            (work(std::integral_constant<int, i>{}), ...);
+        };
+        all(std::make_integer_sequence<int, n_static>{});
+    }
+}
+
+/// Calls \p work with 0 ... last, as constants if \p last is one.
+template<class Index, class Work>
+NUSCAN_HD_INLINE void for_each_up_to(Index last, Work const& work)
+{
+    if constexpr (std::is_same_v<Index, int>)
+        for_each_below<-1>(last + 1, work);
+    else
+        for_each_below<Index::value + 1>(0, work);
+}
+
+/// Sums over the counted bins of a row with the predictions mu = n q: of (n/q^2) s_a s_b, with the shapes s in units of the data (the
+/// pulls' templates and, last, the rate), and of (n/q^2) s_a rest where there is a rest.
+template<int n_static, class Real>
+struct RowSums
+{
+    static constexpr std::size_t capacity = pull_capacity<n_static> + 1;
+    Real square[capacity][capacity]; ///< lower triangle
+    Real rest[capacity];
+    Real lowest; ///< of all q
+};
+
+/// Signal of a bin of a row. \param bin  its record
+template<class Real>
+NUSCAN_HD_INLINE Real row_rate(double const* bin, Real strength)
+{
+    using Ops = RealOps<Real>;
+    return Ops::multiply_add(strength, Ops::multiply_add(strength, Real(bin[2]), Real(bin[1])), Real(bin[0]));
+}
+
+/// Prediction of a bin of a row. \param y  [n_pulls + 1] coefficients of the shapes
+template<int n_static, bool spanned, class Real>
+NUSCAN_HD_INLINE Real row_quotient(double const* bin, int n_pulls, Real const* y, Real rate)
+{
+    using Ops = RealOps<Real>;
+    Real quotient = spanned ? y[n_pulls] * rate : Ops::multiply_add(y[n_pulls], rate, Real(bin[4]));
+    for_each_below<n_static>(n_pulls, [&](auto p) { quotient = Ops::multiply_add(y[p], Real(bin[5 + p]), quotient); });
+    return quotient;
+}
+
+/// The same in any row.
+template<int n_static, class Real>
+NUSCAN_HD_INLINE Real row_quotient(RowView const& row, double const* bin, int n_pulls, Real const* y, Real rate)
+{
+    return row.spanned ? row_quotient<n_static, true>(bin, n_pulls, y, rate) : row_quotient<n_static, false>(bin, n_pulls, y, rate);
+}
+
+/// Fills in \p sums. Everything that changes from bin to bin is meant to stay in registers: no function that this one is merged into
+/// takes any of them. \param strength  z  \param y  [n_pulls + 1] coefficients of the shapes  \param products  receives the products of
+/// the first 1, 2, ... quotients q
+template<int n_static, bool spanned, class Real>
+NUSCAN_NOINLINE NUSCAN_HD void add_up_row(RowView const& row, int n_bins, int n_pulls, Real strength, Real const* y, Real* products,
+                                          RowSums<n_static, Real>& sums)
+{
+    using Ops = RealOps<Real>;
+    constexpr std::size_t capacity = RowSums<n_static, Real>::capacity;
+    // A constant where the number of pulls is one.
+    auto const pulls = [&](auto const& work) { for_each_below<n_static>(n_pulls, work); };
+    constexpr int n_unknowns = n_static < 0 ? -1 : n_static + 1;
+    auto const unknowns = [&](auto const& work) { for_each_below<n_unknowns>(n_pulls + 1, work); };
+    int const n = n_static < 0 ? n_pulls : n_static;
+    Real square[capacity][capacity];
+    Real rest[capacity];
+    Real x[capacity];
+    unknowns([&](auto a) {
+        x[a] = y[a];
+        rest[a] = 0.0;
+        for_each_up_to(a, [&](auto b) { square[a][b] = 0.0; });
+    });
+    Real lowest = HUGE_VAL;
+    Real product = 1.0;
+    double const* bin = row.bins;
+    for (int k = 0; k < n_bins; ++k, bin += RowView::record(n))
+    {
+        double const* const templates = bin + 5;
+        double const* const pairs = templates + n;
+        Real const rate = row_rate(bin, strength);
+        Real const quotient = row_quotient<n_static, spanned>(bin, n, x, rate);
+        product *= quotient;
+        products[k] = product;
+        lowest = Ops::min(quotient, lowest);
+        Real const root = bin[3] / quotient;
+        Real const curvature = root * root;
+        Real const rate_curvature = curvature * rate;
+        square[n][n] = Ops::multiply_add(rate_curvature, rate, square[n][n]);
+        pulls([&](auto p) {
+            square[n][p] = Ops::multiply_add(rate_curvature, Real(templates[p]), square[n][p]);
+            for_each_up_to(
+                p, [&](auto q) { square[p][q] = Ops::multiply_add(curvature, Real(pairs[p * (p + 1) / 2 + q]), square[p][q]); });
+        });
+        if constexpr (!spanned)
+        {
+            Real const rest_curvature = curvature * bin[4];
+            pulls([&](auto p) { rest[p] = Ops::multiply_add(rest_curvature, Real(templates[p]), rest[p]); });
+            rest[n] = Ops::multiply_add(rest_curvature, rate, rest[n]);
+        }
+    }
+    unknowns([&](auto a) {
+        sums.rest[a] = rest[a];
+        for_each_up_to(a, [&](auto b) { sums.square[a][b] = square[a][b]; });
+    });
+    sums.lowest = lowest;
+}
+
+/// The sum of LogLevels for quotients between least_quotient and its inverse: exponents are taken out of the products on the way. \param y  [n_pulls + 1] coefficients of the shapes
+template<int n_static, class Real>
+NUSCAN_NOINLINE NUSCAN_HD Real sum_of_any_logarithms(RowView const& row, int n_pulls, Real strength, Real const* y)
+{
+    using Ops = RealOps<Real>;
+    LogLevels const& logs = row.logs;
+    Real product = 1.0;
+    Real exponent = 0.0;
+    Real powers = 1.0; // all R^(v - v') but for their exponents
+    Real powers_exponent = 0.0;
+    Real sum = 0.0;
+    double const* bin = row.bins;
+    int k = 0;
+    for (int level = 0; level < logs.n; ++level)
+    {
+        while (k < logs.end[level])
+        {
+            int const last = logs.end[level] - k > max_log_factors ? k + max_log_factors : logs.end[level];
+            for (; k < last; ++k, bin += RowView::record(n_pulls))
+                product *= row_quotient<n_static>(row, bin, n_pulls, y, row_rate(bin, strength));
+            product = Ops::take_exponent(product, exponent);
+        }
+        powers_exponent = Ops::multiply_add(exponent, Real(logs.weight[level]), powers_exponent);
+        for (int j = 0; j < logs.power[level]; ++j)
+            powers *= product;
+        if (logs.power[level] == 0)
+            sum = Ops::multiply_add(Real(logs.weight[level]), Ops::log(product), sum);
+    }
+    powers = Ops::take_exponent(powers, powers_exponent);
+    return Ops::multiply_add(powers_exponent, Real(ln_2), sum + Ops::log(powers));
+}
+
+/// sum_i n_i ((q_i - 1) - ln q_i) bin by bin: the rounding error of q has no first-order effect near q = 1.
+/// \param y  [n_pulls + 1] coefficients of the shapes
+template<int n_static, class Real>
+NUSCAN_NOINLINE NUSCAN_HD Real sum_of_deviations(RowView const& row, int n_bins, int n_pulls, Real strength, Real const* y)
+{
+    using Ops = RealOps<Real>;
+    Real sum = 0.0;
+    double const* bin = row.bins;
+    for (int k = 0; k < n_bins; ++k, bin += RowView::record(n_pulls))
+    {
+        Real const quotient = row_quotient<n_static>(row, bin, n_pulls, y, row_rate(bin, strength));
+        sum = Ops::multiply_add(Real(bin[3] * bin[3]), (quotient - 1.0) - Ops::log(quotient), sum);
+    }
+    return sum;
+}
+
+/// The sum of LogLevels from the products of the first 1, 2, ... quotients, with exponents left in all products: powers of 2 are exact,
+/// and the result has the same bits. \param in_range  receives false in lanes where a product came near the limits of a double
+template<class Real>
+NUSCAN_HD_INLINE Real sum_of_logarithms(LogLevels const& logs, Real const* products, MaskOf<Real>& in_range)
+{
+    using Ops = RealOps<Real>;
+    // Where two successive products of powers are in this range, R is between 1e-140 and 1e140, and what led to it between 1e-284 and
+    // 1e284.
+    constexpr double largest = 1e70;
+    Real powers = 1.0;
+    Real lowest = 1.0;
+    Real highest = 1.0;
+    for (int level = 0; level < logs.n; ++level)
+    {
+        Real const product = products[logs.end[level] - 1];
+        for (int j = 0; j < logs.power[level]; ++j)
+            powers *= product;
+        lowest = Ops::min(powers, lowest);
+        highest = Ops::min(-powers, highest);
+    }
+    in_range = lowest > 1.0 / largest && highest > -largest && powers == powers;
+    Real exponent = 0.0;
+    powers = Ops::take_exponent(powers, exponent);
+    return Ops::multiply_add(exponent, Real(ln_2), Ops::log(powers));
+}
+
+/// Minimisation for points of a row in a fit with Poisson bins. Data, gradient and Hessian come from one visit to each bin. The
+/// gradient's part sum_i (n_i/q_i) s_ai costs nothing: q is a sum of shapes, q = sum_b y_b s_b (+ rest), so that it is
+/// sum_b y_b sum_i (n_i/q_i^2) s_ai s_bi, sums that the Hessian needs anyway. Their rounding is that of a relative error of the y, and
+/// so is that of the step. chi^2 at the minimum follows from chi^2 before the last step and the quadratic model of that step.
 template<int n_static, class Real>
 class RowMinimiser : private Minimiser<n_static, Real, RatesInMemory<Real>>
 {
@@ -72,14 +313,15 @@ public:
     using typename Base::Ops;
     using typename Base::Sums;
 
+    /// \param strength   z
     /// \param monomials  1, z, z^2 in units of c
-    /// \param quotients  room for [fit.counted.n]
+    /// \param products   room for [fit.counted.n]
     NUSCAN_HD_INLINE RowMinimiser(FitView const& fit, RowView const& row, RatesInMemory<Real> const& no_rates, Sums const& sums,
-                                  Real inverse_unit, Real const* monomials, Real* quotients)
+                                  Real inverse_unit, Real strength, Real const* monomials, Real* products)
         : Base(fit, fit.counted, no_rates, sums, inverse_unit)
         , row_(row)
-        , monomials_(monomials)
-        , quotients_(quotients)
+        , strength_(strength)
+        , products_(products)
     {
         rate_ = monomials[0] * row.rate[0];
         for (int d = 1; d < 3; ++d)
@@ -118,7 +360,7 @@ public:
                 left = left || lost;
             may_restart = false;
         }
-        left = left || active || result.chi2 != result.chi2;
+        left = left || active || !Ops::is_finite(result.chi2);
         result.signal_scale = minimum_[n()] * inverse_unit_;
         for (int p = 0; p < n(); ++p)
             result.pulls[p] = minimum_[p];
@@ -177,74 +419,49 @@ private:
     NUSCAN_HD_INLINE Mask build()
     {
         Base::set_smooth_part();
-        // Copies that no store of a quotient can reach: they stay in registers.
-        int const bins = fit_.counted.n;
-        Real* const quotients = quotients_;
-        Real const monomial[3] = {monomials_[0], monomials_[1], monomials_[2]};
-        Real x[capacity];
-        // sum_i (n_i/q_i) times the shapes in units of the data: the gradient is what their plain sums are above it.
-        Real weighted[capacity];
-        Real hessian[capacity][capacity];
-        for (int a = 0; a <= n(); ++a)
-        {
-            x[a] = x_[a];
-            weighted[a] = 0.0;
-            for (int b = 0; b <= a; ++b)
-                hessian[a][b] = hessian_[a][b];
-        }
-        Real lowest = HUGE_VAL;
-        double const* bin = row_.bins;
-        for (int k = 0; k < bins; ++k, bin += RowView::record(n()))
-        {
-            double const* const templates = bin + 5;
-            double const* const products = templates + n();
-            Real const rate = Ops::multiply_add(monomial[2], Real(bin[2]),
-                                                Ops::multiply_add(monomial[1], Real(bin[1]), monomial[0] * bin[0]));
-            Real quotient = Ops::multiply_add(x[n()], rate, Real(bin[3]));
-            for (int p = 0; p < n(); ++p)
-                quotient = Ops::multiply_add(x[p], Real(templates[p]), quotient);
-            quotients[k] = quotient;
-            lowest = Ops::min(quotient, lowest);
-            Real const inverse = 1.0 / quotient;
-            Real const ratio = bin[4] * inverse;
-            Real const curvature = ratio * inverse;
-            Real const rate_curvature = curvature * rate;
-            weighted[n()] = Ops::multiply_add(ratio, rate, weighted[n()]);
-            hessian[n()][n()] = Ops::multiply_add(rate_curvature, rate, hessian[n()][n()]);
-            int pair = 0;
-            for (int p = 0; p < n(); ++p)
-            {
-                weighted[p] = Ops::multiply_add(ratio, Real(templates[p]), weighted[p]);
-                hessian[n()][p] = Ops::multiply_add(rate_curvature, Real(templates[p]), hessian[n()][p]);
-                for (int q = 0; q <= p; ++q, ++pair)
-                    hessian[p][q] = Ops::multiply_add(curvature, Real(products[pair]), hessian[p][q]);
-            }
-        }
-        gradient_[n()] += rate_ - weighted[n()];
+        Real* const y = y_;
         for (int p = 0; p < n(); ++p)
-            gradient_[p] += row_.templates[p] - weighted[p];
+            y[p] = row_.spanned ? x_[p] + 1.0 : x_[p];
+        // Rates come without the unit c: it is in the signal.
+        y[n()] = x_[n()] * inverse_unit_;
+        RowSums<n_static, Real> sums;
+        if (row_.spanned)
+            add_up_row<n_static, true>(row_, fit_.counted.n, n(), strength_, y, products_, sums);
+        else
+            add_up_row<n_static, false>(row_, fit_.counted.n, n(), strength_, y, products_, sums);
         for (int a = 0; a <= n(); ++a)
+        {
+            Real weighted = sums.rest[a];
+            for (int b = 0; b <= n(); ++b)
+                weighted = Ops::multiply_add(y[b], b <= a ? sums.square[a][b] : sums.square[b][a], weighted);
+            gradient_[a] += a < n() ? row_.templates[a] - weighted : Ops::multiply_add(-inverse_unit_, weighted, rate_);
             for (int b = 0; b <= a; ++b)
-                hessian_[a][b] = hessian[a][b];
-        return lowest > 0.0;
+                hessian_[a][b] += a < n()   ? sums.square[a][b]
+                                  : b < n() ? inverse_unit_ * sums.square[a][b]
+                                            : inverse_unit_ * (inverse_unit_ * sums.square[a][b]);
+        }
+        lowest_ = sums.lowest;
+        return lowest_ > 0.0;
     }
 
-    /// chi^2 at the end of a full step; NaN where a product left the range of its type.
+    /// chi^2 at the end of a full step; NaN where a quotient is too small or too large.
     NUSCAN_HD_INLINE Real chi2_after_step() const
     {
-        Real half = row_.excess + fit_.empty_base + x_[n()] * (rate_ + sums_.empty);
+        Real counted = Ops::multiply_add(x_[n()], rate_, Real(row_.excess)); // sum of mu - n over the counted bins
+        Real half = Ops::multiply_add(x_[n()], sums_.empty, Real(fit_.empty_base));
         for (int p = 0; p < n(); ++p)
-            half = Ops::multiply_add(x_[p], Real(row_.templates[p] + fit_.empty_templates[p]), half);
-        LogFactors const& logs = row_.logs;
-        for (int g = 0; g < logs.n; ++g)
         {
-            Real product = quotients_[logs.bin[logs.first[g]]];
-            for (int j = logs.first[g] + 1; j < logs.first[g + 1]; ++j)
-                product *= quotients_[logs.bin[j]];
-            // Below the normal numbers a product has lost digits.
-            product = Ops::select(product > least_product, product, Real(NAN));
-            half = Ops::multiply_add(Real(-logs.weight[g]), Ops::log(product), half);
+            counted = Ops::multiply_add(x_[p], Real(row_.templates[p]), counted);
+            half = Ops::multiply_add(x_[p], Real(fit_.empty_templates[p]), half);
         }
+        if (row_.by_products)
+        {
+            // No positive prediction is larger than the sum of all.
+            Mask const in_range = lowest_ > least_quotient && (counted + row_.data) * row_.largest_inverse < 1.0 / least_quotient;
+            half = Ops::select(in_range, half + (counted - sum_of_logarithms()), Real(NAN));
+        }
+        else
+            half += sum_of_deviations<n_static>(row_, fit_.counted.n, n(), strength_, y_);
         for (int a = 0; a <= n(); ++a)
         {
             Real slope = gradient_[a];
@@ -255,12 +472,25 @@ private:
         return Ops::multiply_add(Real(2.0), half, Base::quadratic_chi2());
     }
 
-    static constexpr double least_product = 1e-290;
+    /// sum_i n_i ln q_i where the last visit to the bins was.
+    NUSCAN_HD_INLINE Real sum_of_logarithms() const
+    {
+        if (row_.logs.simple)
+        {
+            Mask in_range = strength_ == strength_;
+            Real const sum = detail::sum_of_logarithms(row_.logs, products_, in_range);
+            if (Ops::all(in_range))
+                return sum;
+        }
+        return sum_of_any_logarithms<n_static>(row_, n(), strength_, y_);
+    }
 
     RowView const& row_;
-    Real const* monomials_;
-    Real* quotients_;
-    Real rate_; ///< sum over the counted bins
+    Real strength_;
+    Real* products_;
+    Real y_[capacity]; ///< coefficients of the shapes at the last visit to the bins
+    Real lowest_;      ///< quotient there
+    Real rate_;        ///< sum over the counted bins
     Real minimum_[capacity];
 };
 
@@ -280,20 +510,21 @@ public:
     NUSCAN_HD_INLINE RowPoints(FitView const& fit, RowView const& row, Block const& block, Real const* monomials)
         : Base(fit, fit.counted, row.layout, block, monomials)
         , row_(row)
+        , strength_(monomials[1])
     {
     }
 
     /// Minimum of chi^2 in a fit with Poisson bins.
     /// \param guessed    true if \p unknowns hold values to begin with
     /// \param unknowns   [n_pulls + 1] pulls and, last, the signal in units of c; receives those of the minimum
-    /// \param quotients  room for [fit.counted.n]
+    /// \param products   room for [fit.counted.n]
     /// \param left       receives the lanes without a result here: for the general minimisation
-    NUSCAN_HD_INLINE Profile<static_pulls, Real> minimise(bool guessed, Real* unknowns, Real* quotients, Mask& left)
+    NUSCAN_HD_INLINE Profile<static_pulls, Real> minimise(bool guessed, Real* unknowns, Real* products, Mask& left)
     {
         if (fit_.n_gaussian > 0)
             add_up_gaussian();
         RatesInMemory<Real> const none{nullptr};
-        detail::RowMinimiser<static_pulls, Real> minimiser(fit_, row_, none, sums_, inverse_unit_, monomials_, quotients);
+        detail::RowMinimiser<static_pulls, Real> minimiser(fit_, row_, none, sums_, inverse_unit_, strength_, monomials_, products);
         auto result = minimiser.minimise(finite_, guessed ? unknowns : nullptr, left);
         for (int a = 0; a <= n_pulls(); ++a)
             unknowns[a] = minimiser.minimum(a);
@@ -342,6 +573,7 @@ private:
     }
 
     RowView const& row_;
+    Real strength_;
 };
 
 } // namespace nuscan

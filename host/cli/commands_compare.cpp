@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <utility>
 
 #include "host/cli/cli.hpp"
 #include "host/io/surface_file.hpp"
@@ -33,6 +35,15 @@ struct PointComparison
     double worst = 0.0; ///< |delta chi^2| / (1 + chi^2)
     std::int64_t worst_at = -1;
     std::int64_t first_status_at = -1;
+};
+
+/// What pulls or rates of two surfaces have to say.
+struct ValueComparison
+{
+    std::string what;
+    std::int64_t values = 0;
+    std::int64_t different_bits = 0;
+    double worst = 0.0; ///< |delta| / (1 + |value|), infinite where one of the two is not finite
 };
 
 /// Names of the axes and their nodes; empty if they are the same.
@@ -103,6 +114,74 @@ PointComparison compare_points(SurfaceReader const& a, SurfaceReader const& b, d
     return all;
 }
 
+/// \param a, b  give the values of a block of points  \param per_point  how many each
+template<class Values>
+ValueComparison compare_values(std::string what, IndexRange range, std::size_t per_point, Values const& a, Values const& b)
+{
+    ValueComparison all;
+    all.what = std::move(what);
+    auto const step = std::max<std::int64_t>(1, block_size / static_cast<std::int64_t>(per_point));
+    for (std::int64_t begin = range.begin; begin < range.end; begin += step)
+    {
+        IndexRange const block{begin, std::min(begin + step, range.end)};
+        auto const first = a(block);
+        auto const second = b(block);
+        all.values += static_cast<std::int64_t>(first.size());
+        for (std::size_t i = 0; i < first.size(); ++i)
+        {
+            double const x = first[i];
+            double const y = second[i];
+            if (x == y || (std::isnan(x) && std::isnan(y)))
+                continue;
+            ++all.different_bits;
+            bool const comparable = std::isfinite(x) && std::isfinite(y);
+            all.worst = std::max(all.worst, comparable ? std::fabs(x - y) / (1.0 + std::fabs(x)) : HUGE_VAL);
+        }
+    }
+    return all;
+}
+
+/// Pulls and rates that both hold, compared; what one holds alone goes into \p only.
+std::vector<ValueComparison> compare_extras(SurfaceReader const& a, SurfaceReader const& b, IndexRange range,
+                                            SideNames const& names, std::vector<std::string>& only)
+{
+    using Values = std::function<std::vector<double>(IndexRange)>;
+    std::vector<ValueComparison> all;
+    auto const pulls_of = [](SurfaceReader const& file) { return file.layout().pulls; };
+    auto const rates_of = [](SurfaceReader const& file) {
+        std::vector<std::string> experiments;
+        for (RateRecord const& rate : file.layout().rates)
+            experiments.push_back(rate.experiment);
+        return experiments;
+    };
+    auto const compare = [&](char const* kind, auto const& names_of, auto const& values_of) {
+        auto const first = names_of(a);
+        auto const second = names_of(b);
+        auto const holds = [](auto const& list, std::string const& name) {
+            return std::find(list.begin(), list.end(), name) != list.end();
+        };
+        for (auto const& name : first)
+            if (!holds(second, name))
+                only.push_back(fmt::format("{} {} {} only", kind, name, names.first));
+            else
+            {
+                auto const n = values_of(a, name, {range.begin, std::min(range.begin + 1, range.end)}).size();
+                all.push_back(compare_values<Values>(
+                    fmt::format("{} {}", kind, name), range, std::max<std::size_t>(n, 1),
+                    [&](IndexRange block) { return values_of(a, name, block); },
+                    [&](IndexRange block) { return values_of(b, name, block); }));
+            }
+        for (auto const& name : second)
+            if (!holds(first, name))
+                only.push_back(fmt::format("{} {} {} only", kind, name, names.second));
+    };
+    compare("pull", pulls_of,
+            [](SurfaceReader const& file, std::string const& name, IndexRange block) { return file.pull(name, block); });
+    compare("rates of", rates_of,
+            [](SurfaceReader const& file, std::string const& name, IndexRange block) { return file.rates(name, block); });
+    return all;
+}
+
 Json point_json(SurfaceLayout const& layout, std::int64_t index)
 {
     return index < 0 ? Json(nullptr) : Json{{"index", index}, {"where", point_text(layout, index)}};
@@ -127,8 +206,10 @@ void add_diff(CLI::App& app, Program& program)
         ->capture_default_str();
     command->add_flag("--json", options->json, "Print JSON");
     command->footer(
-        "Exit code 0 if axes and points are the same within the tolerance and no status differs, else 1. Differences of\n"
-        "configuration and data files are named, but it is the points that decide.\n"
+        "Exit code 0 if axes and chi2 of all points are the same within the tolerance and no status differs, else 1. Differences\n"
+        "of configuration, data files, pulls and rates are named, but it is chi2 and status that decide: pulls move more than "
+        "chi2\n"
+        "where it is flat.\n"
         "Example: nuscan diff cpu.h5 gpu.h5\n"
         "         nuscan diff gs98.h5 agss09met.h5 --tolerance 0.1");
     command->callback([options, &program] {
@@ -149,9 +230,12 @@ void add_diff(CLI::App& app, Program& program)
         bool same = axes.empty();
         PointComparison points;
         std::vector<std::string> ranges;
+        std::vector<std::string> only;
+        std::vector<ValueComparison> extras;
         if (same)
         {
             points = compare_points(a, b, options->tolerance);
+            extras = compare_extras(a, b, points.range, names, only);
             for (auto const& [name, range] : {std::pair{options->first, a.layout().range}, {options->second, b.layout().range}})
             {
                 if (range.begin < points.range.begin)
@@ -167,7 +251,14 @@ void add_diff(CLI::App& app, Program& program)
             program.exit_code = exit_failure;
         if (options->json)
         {
+            Json values = Json::object();
+            for (auto const& one : extras)
+                values[one.what] = {{"values", one.values},
+                                    {"different", one.different_bits},
+                                    {"worst", std::isfinite(one.worst) ? Json(one.worst) : Json(nullptr)}};
             print_json({{"same", same},
+                        {"in_one_file", only},
+                        {"pulls_and_rates", values},
                         {"tolerance", options->tolerance},
                         {"axes", axes},
                         {"configuration", differences},
@@ -182,7 +273,7 @@ void add_diff(CLI::App& app, Program& program)
                         {"worst_at", point_json(a.layout(), points.worst_at)}});
             return;
         }
-        for (auto const& group : {axes, differences, ranges})
+        for (auto const& group : {axes, differences, ranges, only})
             for (auto const& line : group)
                 fmt::print("{}\n", line);
         if (!axes.empty())
@@ -198,6 +289,10 @@ void add_diff(CLI::App& app, Program& program)
         if (points.worst_at >= 0)
             fmt::print("worst |delta chi2|/(1 + chi2) = {:.3g} at point {}: {}\n", points.worst, points.worst_at,
                        point_text(a.layout(), points.worst_at));
+        for (auto const& one : extras)
+            if (one.different_bits > 0)
+                fmt::print("{}: {} of {} not bit-identical, worst |delta|/(1 + |value|) = {:.3g}\n", one.what, one.different_bits,
+                           one.values, one.worst);
         fmt::print("{}: {} compared, {} not bit-identical, {} above {:g}\n", same ? "same" : "different",
                    counted(points.range.size(), "point"), points.different_bits, points.above_tolerance, options->tolerance);
     });

@@ -416,6 +416,8 @@ void add_scan(CLI::App& app, Program& program)
                 spdlog::warn("{}: not what {} says from point {} on (checksum): {} to be computed again",
                              partial_path(output).string(), journal_path(output).string(), journal.next,
                              counted(journal.lost_points, "point"));
+            if (journal.next > range.begin)
+                spdlog::info("continued at point {} of an interrupted scan", journal.next);
         };
         ScanResult const result = run_scan(configuration, data, scan);
         auto const& meta = result.meta;
@@ -440,8 +442,6 @@ void add_scan(CLI::App& app, Program& program)
         case ScanOutcome::self_check_failed:
             break;
         }
-        if (result.resumed_at > result.range.begin)
-            spdlog::info("continued at point {} of an interrupted scan", result.resumed_at);
         spdlog::info("computed in {} ({:.3g} points/s), written in all after {}", duration_text(meta.compute_time_s),
                      meta.points_per_s, duration_text(meta.wall_time_s));
         std::string best;

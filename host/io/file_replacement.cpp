@@ -107,18 +107,41 @@ FileReplacement::~FileReplacement()
 
 void FileReplacement::commit()
 {
-    std::error_code error;
-    fs::rename(copy_, path_, error);
-    if (error)
-        throw RunError{fmt::format("{}: cannot be renamed to {}: {}", copy_.string(), path_.string(), error.message())};
+    rename_durably(copy_, path_);
     committed_ = true;
+}
+
+void rename_durably(fs::path const& from, fs::path const& to)
+{
+    std::error_code error;
+    fs::rename(from, to, error);
+    if (error)
+        throw RunError{fmt::format("{}: cannot be renamed to {}: {}", from.string(), to.string(), error.message())};
     // The new name is on the disk once the folder is; where folders cannot be synchronised the system does it in its own time.
-    int const folder = ::open(path_.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    fs::path const parent = to.has_parent_path() ? to.parent_path() : fs::path{"."};
+    int const folder = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0)
     {
         static_cast<void>(::fsync(folder));
         ::close(folder);
     }
+}
+
+fs::path link_target(fs::path const& path)
+{
+    constexpr int most_links = 40; // as the system's own bound
+    fs::path target = path;
+    std::error_code error;
+    for (int i = 0; i < most_links; ++i)
+    {
+        if (fs::symlink_status(target, error).type() != fs::file_type::symlink)
+            return target;
+        fs::path const next = fs::read_symlink(target, error);
+        if (error)
+            break;
+        target = target.parent_path() / next; // which an absolute one replaces
+    }
+    throw InputError{fmt::format("{}: a symbolic link that leads nowhere; remove it or choose another name", path.string())};
 }
 
 } // namespace nuscan

@@ -31,4 +31,11 @@ private:
     bool committed_ = false;
 };
 
+/// Renames a file, replacing what has that name, and waits until the new name is on the disk. Throws RunError.
+void rename_durably(std::filesystem::path const& from, std::filesystem::path const& to);
+
+/// The file that is written where \p path is named: \p path itself, there or not, or what the symbolic links of that name lead to. Throws
+/// InputError if they lead in circles.
+std::filesystem::path link_target(std::filesystem::path const& path);
+
 } // namespace nuscan

@@ -16,6 +16,8 @@
 
 #include <fmt/format.h>
 
+#include "host/io/lookup3.hpp"
+
 namespace fs = std::filesystem;
 
 namespace nuscan::h5
@@ -252,6 +254,19 @@ std::uint64_t number_at(unsigned char const* bytes, std::size_t size)
     return value;
 }
 
+/// Whether an object of a global heap, if it is what a virtual dataset refers to, is what was written: HDF5 reads its names before it looks
+/// at the checksum, to wherever they end. Format: HDF5 File Format Specification 3.0, III.E "Global Heap Block for Virtual Datasets".
+/// Other objects that begin with a zero are taken for one, too: in what this program writes there are none of that length.
+bool is_harmless_object(unsigned char const* bytes, std::uint64_t size)
+{
+    constexpr std::uint64_t checksum_size = 4;
+    constexpr std::uint64_t least = 1 + 8 + checksum_size; // version, number of sources
+    if (size < least || bytes[0] != 0)
+        return true;
+    std::uint64_t const checked = size - checksum_size;
+    return number_at(bytes + checked, checksum_size) == h5::lookup3(bytes, checked);
+}
+
 /// Whether bytes just read are harmless: no global heap, or one whose objects lie inside it and overrun no buffer of HDF5, which
 /// has at least 4096 bytes. Format: HDF5 File Format Specification 3.0, III.E.
 bool is_harmless(unsigned char const* bytes, std::size_t size)
@@ -275,7 +290,7 @@ bool is_harmless(unsigned char const* bytes, std::size_t size)
         if (used ? object_size > max_heap_object : object_size < header_size)
             return false;
         std::uint64_t const step = used ? header_size + (object_size + 7) / 8 * 8 : object_size;
-        if (step > left)
+        if (step > left || (used && !is_harmless_object(bytes + header_size, object_size)))
             return false;
         bytes += step;
         left -= step;
@@ -310,7 +325,7 @@ herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size
 {
     if (!read_from_disk(*disk_file(handle), address, buffer, size))
         return driver_failure(errno_text(errno));
-    return is_harmless(static_cast<unsigned char const*>(buffer), size) ? 0 : driver_failure("damaged heap of strings");
+    return is_harmless(static_cast<unsigned char const*>(buffer), size) ? 0 : driver_failure("damaged heap of strings or sources");
 }
 
 /// Sets the disk to work on what was written every now and then: it then writes while the next points come in, and closing, which waits
@@ -353,7 +368,7 @@ herr_t driver_write(H5FD_t* handle, H5FD_mem_t kind, hid_t, haddr_t address, std
 {
     DiskFile* const file = disk_file(handle);
     // The values of a chunk that is being placed are another's business.
-    if (kind != H5FD_MEM_DRAW || file->disk->place != address)
+    if (!file->disk->abandoned && (kind != H5FD_MEM_DRAW || file->disk->place != address))
         write_to_disk(*file, address, buffer, size);
     return 0;
 }
@@ -362,7 +377,7 @@ herr_t driver_truncate(H5FD_t* handle, hid_t, hbool_t)
 {
     DiskFile* const file = disk_file(handle);
     // Of a file that was kept the end is not known.
-    if (file->file_end != file->allocated_end || file->disk->keep)
+    if (!file->disk->abandoned && (file->file_end != file->allocated_end || file->disk->keep))
     {
         if (file->disk->error == 0 && ::ftruncate(file->descriptor, static_cast<off_t>(file->allocated_end)) != 0)
             note_failure(*file->disk);
@@ -918,6 +933,9 @@ void File::close()
 
 void File::abandon() noexcept
 {
+    // What HDF5 would still write would make a file of it that seems to be whole.
+    if (disk_)
+        disk_->abandoned = true;
     if (!handle_.reset())
         static_cast<void>(disk_.release()); // HDF5 keeps the file open: leave it what it may still use
 }

@@ -89,6 +89,7 @@ struct Disk
     bool keep = false;                  ///< what a file that is created anew held before stays until it is overwritten
     std::optional<std::uint64_t> place; ///< address of the chunk that is being placed
     bool placed = false;                ///< HDF5 has taken it
+    bool abandoned = false;             ///< nothing is written any more
     DiskFile* file = nullptr;           ///< the one opened last
 };
 

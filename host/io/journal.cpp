@@ -191,6 +191,7 @@ Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Dif
     }
     else
     {
+        is_new_ = true;
         contents_.next = head.range.begin;
         contents_.head = std::move(head);
         contents_.whole_bytes = text.size();
@@ -247,7 +248,7 @@ std::optional<JournalContents> Journal::inspect(std::filesystem::path const& pat
     auto whole = in.tellg();
     for (auto record = read_record(in); record; record = read_record(in))
     {
-        if (record->range.begin != contents.next || record->range.size() <= 0 || record->range.end > head.range.end)
+        if (record->range.begin != contents.next || record->range.end <= record->range.begin || record->range.end > head.range.end)
             break;
         contents.records.push_back(*record);
         contents.next = record->range.end;

@@ -103,6 +103,9 @@ public:
     /// The next chunk begins here: the beginning of the range, or the first point that no chunk holds.
     std::int64_t next() const { return contents_.next; }
 
+    /// True if nothing was found when it was opened: no file, or one that ends inside its head.
+    bool is_new() const { return is_new_; }
+
     /// What was found when it was opened, with next() as it is now.
     JournalContents const& contents() const { return contents_; }
 
@@ -123,6 +126,7 @@ public:
 private:
     std::filesystem::path path_;
     JournalContents contents_;
+    bool is_new_ = false;
     std::ofstream out_;
     FileLock lock_;
 };

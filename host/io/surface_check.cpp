@@ -17,6 +17,15 @@ namespace
 /// Points read at a time.
 constexpr std::int64_t block_size = 1 << 20;
 
+/// Reads \p read in blocks of as many points as hold \p per_point values each in bounded memory.
+template<class Read>
+void read_all(IndexRange range, std::size_t per_point, Read const& read)
+{
+    auto const step = std::max<std::int64_t>(1, block_size / static_cast<std::int64_t>(per_point));
+    for (std::int64_t begin = range.begin; begin < range.end; begin += step)
+        read(IndexRange{begin, std::min(begin + step, range.end)});
+}
+
 } // namespace
 
 std::vector<std::string> check_contents(SurfaceReader const& file)
@@ -51,6 +60,11 @@ std::vector<std::string> check_contents(SurfaceReader const& file)
             }
         }
     }
+    // For their checksums alone.
+    for (std::string const& pull : layout.pulls)
+        read_all(layout.range, 1, [&](IndexRange block) { file.pull(pull, block); });
+    for (RateRecord const& rate : layout.rates)
+        read_all(layout.range, rate.edges.size() - 1, [&](IndexRange block) { file.rates(rate.experiment, block); });
     if (missing > 0)
         problems.push_back(fmt::format("{} never computed", counted(missing, "point")));
     if (inconsistent > 0)

@@ -168,6 +168,26 @@ private:
     std::int64_t size_ = 0;
 };
 
+/// Chunks of a dataset with \p per_point elements of each point that hold points of \p range.
+ChunkRun chunks_of(Dims dims, IndexRange range, std::int64_t per_point, std::size_t element_bytes)
+{
+    return {dims, range.begin * per_point, range.end * per_point, element_bytes};
+}
+
+/// Bytes that the chunks of all datasets of a surface take.
+std::uint64_t chunk_bytes(Dims const& dims, IndexRange range, std::size_t n_pulls, std::vector<std::int64_t> const& all_bins)
+{
+    std::uint64_t bytes = chunks_of(dims, range, 1, sizeof(std::uint8_t)).bytes()
+                          + (1 + n_pulls) * chunks_of(dims, range, 1, sizeof(double)).bytes();
+    for (std::int64_t const n : all_bins)
+    {
+        Dims with_n = dims;
+        with_n.push_back(n);
+        bytes += chunks_of(with_n, range, n, sizeof(double)).bytes();
+    }
+    return bytes;
+}
+
 /// A dataset of the grid that is filled in flat order. Its bytes in memory are those of the file.
 template<class T>
 class ChunkStream
@@ -592,6 +612,30 @@ std::int64_t SurfaceLayout::size() const
     return *points;
 }
 
+std::uint64_t surface_bytes(std::vector<std::int64_t> const& shape, IndexRange range, std::size_t n_pulls,
+                            std::vector<std::int64_t> const& bins)
+{
+    // HDF5 lists the chunks of the whole grid: address, size and mask of filters.
+    constexpr std::uint64_t index_entry = 20;
+    constexpr std::uint64_t provenance = std::uint64_t{1} << 20;
+    std::uint64_t bytes = chunk_bytes(shape, range, n_pulls, bins) + provenance;
+    IndexRange whole{0, 1};
+    for (std::int64_t const n : shape)
+    {
+        bytes += static_cast<std::uint64_t>(n) * sizeof(double); // the axis
+        whole.end *= n;
+    }
+    auto const index_of = [](ChunkRun const& run) { return index_entry * static_cast<std::uint64_t>(run.size()); };
+    bytes += (2 + n_pulls) * index_of(chunks_of(shape, whole, 1, sizeof(double)));
+    for (std::int64_t const n : bins)
+    {
+        Dims with_n = shape;
+        with_n.push_back(n);
+        bytes += index_of(chunks_of(with_n, whole, n, sizeof(double)));
+    }
+    return bytes;
+}
+
 std::int64_t surface_chunk_points(std::vector<std::int64_t> const& shape)
 {
     return chunk_steps(shape, h5::chunk_shape(shape, chunk_elements)).first;
@@ -638,22 +682,12 @@ struct SurfaceWriter::Impl
         file.check_disk();
     }
 
-    /// Bytes that the chunks of all datasets take.
-    std::uint64_t chunk_bytes() const
-    {
-        Dims const dims = grid_dims(layout.axes);
-        std::uint64_t bytes = run<std::uint8_t>(dims).bytes() + (1 + layout.pulls.size()) * run<double>(dims).bytes();
-        for (RateRecord const& rate : layout.rates)
-            bytes += run<double>(with_bins(dims, rate)).bytes();
-        return bytes;
-    }
-
     /// Chunks of a dataset of those elements that hold points of the range.
     template<class T>
     ChunkRun run(Dims const& dims) const
     {
-        std::int64_t const per_point = *element_count(dims) / layout.size(); // rates have a last dimension of bins
-        return {dims, layout.range.begin * per_point, layout.range.end * per_point, sizeof(T)};
+        return chunks_of(dims, layout.range, *element_count(dims) / layout.size(),
+                         sizeof(T)); // rates have a last dimension of bins
     }
 
     /// Creates a dataset of the grid. \param add  takes what constructs its stream
@@ -681,7 +715,12 @@ struct SurfaceWriter::Impl
     void create()
     {
         if (parts.empty())
-            file.reserve(chunk_bytes());
+        {
+            std::vector<std::int64_t> all_bins;
+            for (RateRecord const& rate : layout.rates)
+                all_bins.push_back(bins(rate));
+            file.reserve(chunk_bytes(grid_dims(layout.axes), layout.range, layout.pulls.size(), all_bins));
+        }
         hid_t const root = file.id();
         h5::write_attribute(root, "NX_class", "NXroot");
         h5::write_attribute(root, "default", "grid");

@@ -9,6 +9,7 @@
 #include <nuscan_version.hpp>
 #include <set>
 
+#include "host/io/file_replacement.hpp"
 #include "host/io/journal.hpp"
 #include "host/scan/findings.hpp"
 #include "host/scan/identity.hpp"
@@ -323,6 +324,19 @@ void check_output_folder(fs::path const& output)
         throw InputError(fmt::format("{}: the folder {} does not exist; create it first", output.string(), folder.string()));
 }
 
+/// What a merge writes before it has its name must be nothing that somebody wants to keep.
+void check_work_file(fs::path const& partial, std::vector<fs::path> const& shards)
+{
+    std::error_code error;
+    auto const type = fs::symlink_status(partial, error).type();
+    bool taken = type != fs::file_type::not_found && type != fs::file_type::regular;
+    for (fs::path const& shard : shards)
+        taken = taken || fs::equivalent(shard, partial, error);
+    if (taken)
+        throw InputError(
+            fmt::format("{}: is in the way of the merge, which writes there first; name another output", partial.string()));
+}
+
 void check_output(MergeOptions const& options)
 {
     std::string const name = options.output.string();
@@ -339,10 +353,12 @@ void check_output(MergeOptions const& options)
 
 } // namespace
 
-MergeResult merge_surfaces(MergeOptions const& options)
+MergeResult merge_surfaces(MergeOptions const& given)
 {
-    if (options.shards.empty())
+    if (given.shards.empty())
         throw InputError("merge: no shards are named");
+    MergeOptions options = given;
+    options.output = link_target(given.output);
     check_output_folder(options.output);
     // Before looking for an output, which another merge may just be finishing.
     OutputLock const lock(options.output);
@@ -397,6 +413,7 @@ MergeResult merge_surfaces(MergeOptions const& options)
     bool const write = result.holes.empty();
     // Not the name that a scan uses: an interrupted one keeps its values there.
     fs::path const partial = options.output.string() + ".merging";
+    check_work_file(partial, options.shards);
     Findings findings;
     try
     {
@@ -438,11 +455,7 @@ MergeResult merge_surfaces(MergeOptions const& options)
         fs::remove(partial, ignored);
         throw;
     }
-    std::error_code failure;
-    fs::rename(partial, options.output, failure);
-    if (failure)
-        throw RunError(
-            fmt::format("{}: cannot be renamed to {}: {}", partial.string(), options.output.string(), failure.message()));
+    rename_durably(partial, options.output);
     return result;
 }
 

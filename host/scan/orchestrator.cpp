@@ -13,6 +13,7 @@
 #include <nuscan_version.hpp>
 #include <optional>
 
+#include "host/io/file_replacement.hpp"
 #include "host/io/journal.hpp"
 #include "host/scan/scan_output.hpp"
 #include "host/scan/self_check.hpp"
@@ -93,8 +94,8 @@ std::filesystem::path sibling(std::filesystem::path const& output, char const* s
     return output.string() + suffix;
 }
 
-/// The folder of the output must exist and take files, and the name must be usable.
-void check_output_folder(std::filesystem::path const& output)
+/// The folder of the output must exist, and the name must be usable.
+void check_output_name(std::filesystem::path const& output)
 {
     if (output.empty())
         throw InputError("--output: the name of the output file is empty");
@@ -111,6 +112,19 @@ void check_output_folder(std::filesystem::path const& output)
     // Checked with --restart too: the output would be renamed over it.
     if (std::filesystem::exists(output) && !std::filesystem::is_regular_file(output))
         throw InputError(fmt::format("{}: is not a regular file; name another output", output.string()));
+    // A link of that name would be followed, and what it leads to overwritten.
+    for (auto const& path : {sibling(output, ".journal"), sibling(output, ".partial")})
+    {
+        auto const type = std::filesystem::symlink_status(path, error).type();
+        if (type != std::filesystem::file_type::not_found && type != std::filesystem::file_type::regular)
+            throw InputError(fmt::format("{}: is no file, but the scan writes there first; choose another output", path.string()));
+    }
+}
+
+/// The folder of the output must take files.
+void check_output_folder(std::filesystem::path const& output)
+{
+    auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
     if (access(folder.c_str(), W_OK | X_OK) != 0)
         throw InputError(fmt::format("{}: the folder {} is not writable; choose another one", output.string(), folder.string()));
 }
@@ -169,8 +183,9 @@ void require_same_scan(SurfaceReader const& existing, std::string const& name, S
                         held.begin, held.end, identity.range.begin, identity.range.end));
 }
 
-/// A kill between the last two steps of a scan leaves the journal beside the finished output.
-void remove_stale_journal(std::filesystem::path const& journal, ScanIdentity const& identity)
+/// A kill between the last two steps of a scan leaves the journal beside the finished output; a merge that finishes an interrupted scan
+/// leaves the values, too.
+void remove_stale_journal(std::filesystem::path const& journal, std::filesystem::path const& partial, ScanIdentity const& identity)
 {
     if (!std::filesystem::exists(journal))
         return;
@@ -179,7 +194,10 @@ void remove_stale_journal(std::filesystem::path const& journal, ScanIdentity con
         FileLock lock;
         auto const contents = lock.acquire(journal) ? Journal::inspect(journal) : std::nullopt;
         if (contents && identity_differences(parse_description(contents->head.description).identity, identity, {}).empty())
+        {
+            std::filesystem::remove(partial);
             std::filesystem::remove(journal);
+        }
     }
     catch (std::exception const&) // not ours: it stays
     {
@@ -268,13 +286,11 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
 
     ScanPlan plan;
     plan.range = {0, configuration.size()};
+    std::vector<std::int64_t> shape;
+    for (Axis const& axis : configuration.axes)
+        shape.push_back(axis.n);
     if (options.shard)
-    {
-        std::vector<std::int64_t> shape;
-        for (Axis const& axis : configuration.axes)
-            shape.push_back(axis.n);
         plan.range = shard_range(shape, *options.shard);
-    }
     plan.points = plan.range.size();
     int variables = 0;
     for (Axis const& axis : configuration.axes)
@@ -299,9 +315,11 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     plan.chunk = std::min(plan.chunk, plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 
-    // Axes, provenance and chunk index come on top of the values.
-    std::uint64_t const values = Chunk::bytes(plan.points, pulls, rates);
-    plan.file_bytes = values + values / 200 + (std::uint64_t{1} << 20);
+    std::vector<std::int64_t> bins;
+    if (configuration.output_rates)
+        for (auto const& experiment : inputs.experiments)
+            bins.push_back(static_cast<std::int64_t>(experiment.bins()));
+    plan.file_bytes = surface_bytes(shape, plan.range, pulls, bins);
     plan.journal_bytes = static_cast<std::uint64_t>(plan.chunks) * Journal::record_bytes() + journal_head_bytes;
 
     double cost = 0.0;
@@ -349,14 +367,12 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     meta.start_utc = utc_now();
 
     std::error_code ignored;
-    if (!configuration.path.empty() && std::filesystem::equivalent(configuration.path, options.output, ignored))
-        throw InputError(fmt::format("{}: output and grid file are the same file; name another output", options.output.string()));
-    check_output_folder(options.output);
-    auto const journal_file = journal_path(options.output);
-    auto const partial = partial_path(options.output);
-    for (auto const& path : {journal_file, partial})
-        if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
-            throw InputError(fmt::format("{}: is no file, but the scan writes there first; choose another output", path.string()));
+    auto const output_file = link_target(options.output);
+    if (!configuration.path.empty() && std::filesystem::equivalent(configuration.path, output_file, ignored))
+        throw InputError(fmt::format("{}: output and grid file are the same file; name another output", output_file.string()));
+    check_output_name(output_file);
+    auto const journal_file = journal_path(output_file);
+    auto const partial = partial_path(output_file);
 
     std::string const canonical = canonical_form(configuration);
     std::string const hash = sha256(canonical);
@@ -365,29 +381,34 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     ScanIdentity const identity = scan_identity(canonical, data, options, plan.range);
     result.range = plan.range;
 
-    if (std::filesystem::exists(options.output) && !options.restart)
-    {
+    auto const finished_before = [&] {
+        if (options.restart || !std::filesystem::exists(output_file))
+            return false;
         std::optional<SurfaceReader> existing;
         try
         {
-            existing.emplace(options.output);
+            existing.emplace(output_file);
         }
         catch (InputError const& problem)
         {
             throw InputError(fmt::format("{} (--restart would replace it)", problem.what()));
         }
-        require_same_scan(*existing, options.output.string(), identity);
-        remove_stale_journal(journal_file, identity);
+        require_same_scan(*existing, output_file.string(), identity);
+        remove_stale_journal(journal_file, partial, identity);
         result.outcome = ScanOutcome::already_finished;
         result.meta = existing->meta();
         result.best_fit = existing->best_fit();
         result.null = existing->null();
+        return true;
+    };
+    if (finished_before())
         return result;
-    }
 
-    std::uint64_t const already = options.restart ? 0 : bytes_on_disk(partial);
+    check_output_folder(output_file);
+    // What is there of this scan is written over, and what it replaces is removed first.
+    std::uint64_t const already = bytes_on_disk(partial) + (options.restart ? bytes_on_disk(output_file) : 0);
     std::uint64_t const needed = plan.file_bytes + plan.journal_bytes;
-    check_disk(options.output, needed > already ? needed - already : 0);
+    check_disk(output_file, needed > already ? needed - already : 0);
 
     auto const prepared = std::make_shared<Prepared const>(std::move(inputs));
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
@@ -399,12 +420,33 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
                         auto const other = parse_description(found).identity;
                         return differences_text(identity_differences(other, identity, {"in the journal", "now"}));
                     });
-    // Gone from the beginning: if this run is interrupted, one without --restart finds its journal alone and continues.
-    if (options.restart)
-        std::filesystem::remove(options.output);
+    try
+    {
+        // Now that the output is locked: another process may have finished it meanwhile.
+        if (finished_before())
+        {
+            journal.remove();
+            return result;
+        }
+        if (!options.restart && journal.is_new() && bytes_on_disk(partial) > 0)
+            throw InputError(fmt::format("{}: is in the way: no journal says what it holds; remove it, name another output, or use "
+                                         "--restart to discard it",
+                                         partial.string()));
+    }
+    catch (InputError const&)
+    {
+        if (journal.is_new())
+            journal.remove();
+        throw;
+    }
+    if (!journal.is_new())
+        meta.start_utc = parse_description(journal.contents().head.description).start_utc;
     // Whatever goes wrong from here on leaves the journal and the unfinished surface, which the same command continues.
     SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range), {},
                          journal.contents().records.empty() ? SurfaceWriter::Existing::discard : SurfaceWriter::Existing::keep);
+    // Not later: if this run is interrupted, one without --restart finds its journal alone and continues.
+    if (options.restart)
+        std::filesystem::remove(output_file);
     SelfCheck self_check(problem, plan.range, hash);
     // The best fit is found on this way to the disk and not on a device: chunks of an earlier run pass by too, and a comparison costs
     // nothing beside the copy.
@@ -417,6 +459,9 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const backend = options.make_backend
                              ? options.make_backend({problem, identity, journal.next(), plan.chunk, n_pulls, n_rates})
                              : make_backend(options.device, problem, options.route, options.threads);
+    // One chunk is computed while another is written, so that a kill can cost two of them. At most one per thread is to be lost: one thread
+    // waits for the output.
+    bool const waits = options.device.kind != DeviceKind::cuda && !options.make_backend && resolve_threads(options.threads) == 1;
     auto const compute_start = Clock::now();
     std::int64_t next = result.resumed_at;
     auto const computed = [&] { return static_cast<double>(next - result.resumed_at); };
@@ -428,6 +473,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         next += chunk.size();
         backend->evaluate({chunk.begin, next}, chunk.outputs());
         output.put();
+        if (waits)
+            output.finish();
         result.done = next - plan.range.begin;
         if (options.progress)
         {
@@ -504,12 +551,15 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
         meta.shard_index = options.shard->index;
         meta.shard_count = options.shard->count;
     }
-    writer.finish(meta, result.best_fit, result.null);
-    std::error_code failure;
-    std::filesystem::rename(partial, options.output, failure);
-    if (failure)
-        throw RunError(
-            fmt::format("{}: cannot be renamed from {}: {}", options.output.string(), partial.string(), failure.message()));
+    try
+    {
+        writer.finish(meta, result.best_fit, result.null);
+        rename_durably(partial, output_file);
+    }
+    catch (RunError const& failure)
+    {
+        throw RunError(fmt::format("{}; all points are computed: once that is mended, the same command finishes", failure.what()));
+    }
     journal.remove();
     result.outcome = meta.failed ? ScanOutcome::self_check_failed : ScanOutcome::finished;
     return result;

@@ -62,8 +62,16 @@ void ScanOutput::take_over()
         JournalRecord const& record = found.records[i];
         chunk.begin = record.range.begin;
         chunk.resize(record.range.size(), found.head.n_pulls, found.head.n_rates);
-        surface_.recover(record.range, chunk.outputs());
-        if (chunk.checksum() != record.checksum)
+        bool readable = true;
+        try
+        {
+            surface_.recover(record.range, chunk.outputs());
+        }
+        catch (RunError const&) // a damaged disk: as good as other values
+        {
+            readable = false;
+        }
+        if (!readable || chunk.checksum() != record.checksum)
         {
             journal_.drop_from(i);
             return;

@@ -849,8 +849,6 @@ TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
         {"second chunk missing", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes + 2 * record_bytes),
          64},
         {"a chunk twice", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes), 64},
-        {"cut in the identity", journal.substr(0, 30), 0},
-        {"empty", "", 0},
     };
     for (std::size_t i = 0; i < cases.size(); ++i)
     {
@@ -860,6 +858,29 @@ TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
         write(output + ".partial", cases[i].values.value_or(values));
         expect_continues_at(cases[i].continued_at, output);
     }
+}
+
+TEST_F(Damage, ValuesWithoutAJournalAreNotDiscardedUnasked)
+{
+    scan_ten_chunks();
+    auto const journal = read_text(file("out.h5.journal"));
+    auto const values = read_text(file("out.h5.partial"));
+    for (std::optional<std::string> const& left : {std::optional{journal.substr(0, 30)}, std::optional{std::string{}}, {}})
+    {
+        fs::remove(file("out.h5.journal"));
+        if (left)
+            write("out.h5.journal", *left);
+        auto const refused = run(scan_command("out.h5", how_));
+        EXPECT_EQ(refused.exit_code, 2) << refused;
+        EXPECT_TRUE(refused.said("out.h5.partial: is in the way: no journal says what it holds")) << refused;
+        EXPECT_TRUE(refused.said("--restart")) << refused;
+        EXPECT_EQ(read_text(file("out.h5.partial")), values);
+        EXPECT_FALSE(fs::exists(file("out.h5.journal")));
+    }
+    auto restart = how_;
+    restart.push_back("--restart");
+    EXPECT_FALSE(scan("out.h5", restart).said("continued"));
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
 }
 
 TEST_F(Damage, JournalOfAnotherScanIsRefusedAndKept)
@@ -968,10 +989,15 @@ TEST_F(Validate, GoodFileIsValidAndItsPointsAreRecomputed)
 
 TEST_F(Validate, AFlippedBitIsFound)
 {
+    write("grid.toml", vector_grid({"xenonnt_sr0"}, 6, 5) + "[output]\npulls = true\nrates = true\n");
+    scan("out.h5", {"--restart"});
     auto const good = read_text(file("out.h5"));
-    for (char const* name : {"/grid/chi2", "/grid/status"})
+    auto const pull = "/grid/pulls/" + SurfaceReader{file("out.h5")}.layout().pulls.front();
+    for (std::string const& name :
+         {std::string{"/grid/chi2"}, std::string{"/grid/status"}, pull, std::string{"/grid/rates/xenonnt_sr0"}})
     {
-        auto const [offset, size] = chunk(name);
+        write("out.h5", good);
+        auto const [offset, size] = chunk(name.c_str());
         for (std::size_t const at : {offset, offset + size / 2, offset + size - 1})
         {
             auto damaged = good;

@@ -623,6 +623,55 @@ TEST_F(Diff, FindsTheWorstPointAndNamesDifferences)
     EXPECT_EQ(run({"diff", "a.h5", "other.h5", "--tolerance", "-1"}).exit_code, 2);
 }
 
+TEST_F(Diff, NamesPullsAndRatesThatDiffer)
+{
+    std::string const extras = "[output]\npulls = true\nrates = true\n";
+    write_grid(8, 9, extras);
+    scan("a.h5");
+    scan("direct.h5", {"--route", "direct"});
+    write_grid(8, 9);
+    scan("bare.h5");
+    auto const same = run({"diff", "a.h5", "a.h5"});
+    EXPECT_EQ(same.exit_code, 0) << same;
+    EXPECT_EQ(same.out.find("rates of"), same.out.npos) << same;
+    auto const json = Json::parse(run({"diff", "a.h5", "direct.h5", "--json"}).out);
+    EXPECT_EQ(json.at("same"), true);
+    auto const& rates = json.at("pulls_and_rates").at("rates of xenonnt_sr0");
+    EXPECT_EQ(rates.at("values"), 72 * 30);
+    EXPECT_GT(rates.at("different"), 0) << "the routes round differently";
+    EXPECT_LT(rates.at("worst"), 1e-10) << "and agree";
+    auto const text = run({"diff", "a.h5", "direct.h5"});
+    EXPECT_NE(text.out.find("\nrates of xenonnt_sr0: "), text.out.npos) << text;
+    auto const one = run({"diff", "bare.h5", "a.h5"});
+    EXPECT_EQ(one.exit_code, 0) << "the points are the same\n" << one;
+    EXPECT_NE(one.out.find("rates of xenonnt_sr0 in a.h5 only\n"), one.out.npos) << one;
+    EXPECT_NE(one.out.find("pull "), one.out.npos) << one;
+
+    // One value of a rate is another, checksum and all.
+    {
+        SurfaceReader const a{file("a.h5")};
+        IndexRange const all = a.layout().range;
+        auto const chi2 = a.chi2(all);
+        auto const status = a.status(all);
+        auto rates_of_all = a.rates("xenonnt_sr0", all);
+        std::size_t const n_pulls = a.layout().pulls.size();
+        std::vector<double> pulls(chi2.size() * n_pulls);
+        for (std::size_t p = 0; p < n_pulls; ++p)
+        {
+            auto const values = a.pull(a.layout().pulls[p], all);
+            for (std::size_t i = 0; i < values.size(); ++i)
+                pulls[i * n_pulls + p] = values[i];
+        }
+        rates_of_all[100] += 1.0 + rates_of_all[100];
+        SurfaceWriter writer{file("forged.h5"), a.layout()};
+        writer.append(static_cast<std::int64_t>(chi2.size()), chi2.data(), status.data(), pulls.data(), rates_of_all.data());
+        writer.finish(a.meta(), a.best_fit(), a.null());
+    }
+    auto const forged = Json::parse(run({"diff", "a.h5", "forged.h5", "--json"}).out).at("pulls_and_rates");
+    EXPECT_EQ(forged.at("rates of xenonnt_sr0").at("different"), 1);
+    EXPECT_NEAR(forged.at("rates of xenonnt_sr0").at("worst").get<double>(), 1.0, 1e-12) << "|delta| is 1 + |value|";
+}
+
 TEST_F(Diff, OtherAxesCannotBeCompared)
 {
     write_grid(8, 9);

@@ -55,7 +55,7 @@ TEST_F(Fault, KillsAtAnyInstantLoseAChunkAtMost)
 {
     // The backend that scans are made by; instants are drawn from the time that it needs.
     Arguments const how{"--route", "direct", "--chunk", "25"};
-    write_grid(40, 100);
+    write_grid(40, 100, "[output]\npulls = true\nrates = true\n");
     auto const start = std::chrono::steady_clock::now();
     scan("whole.h5", how);
     std::chrono::duration<double> const whole_time = std::chrono::steady_clock::now() - start;
@@ -288,6 +288,122 @@ TEST_F(Fault, TwoMergesIntoOneOutputNeverMix)
     EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
     EXPECT_FALSE(fs::exists(file("merged.h5.journal")));
     EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
+}
+
+TEST_F(Fault, AnOutputThatIsFinishedMeanwhileIsNotReplaced)
+{
+    // The first look at the output finds nothing; when the scan comes to lock it, another process has finished it.
+    {
+        RunningProgram late{scan_command("out.h5", how_), preloading(options(), NUSCAN_STOP_BEFORE_LOCK)};
+        ASSERT_TRUE(late.wait_until_held());
+        scan_slowly("out.h5");
+        auto const written = fs::last_write_time(file("out.h5"));
+        late.send(SIGCONT);
+        auto const result = late.wait();
+        EXPECT_EQ(result.exit_code, 0) << result;
+        EXPECT_TRUE(result.said("finished already")) << result;
+        EXPECT_EQ(fs::last_write_time(file("out.h5")), written);
+        EXPECT_FALSE(fs::exists(file("out.h5.journal")));
+    }
+    auto const before = bits("out.h5");
+    fs::rename(file("out.h5"), file("kept.h5"));
+    write_grid(40, 60);
+    RunningProgram late{scan_command("out.h5", how_), preloading(options(), NUSCAN_STOP_BEFORE_LOCK)};
+    ASSERT_TRUE(late.wait_until_held());
+    fs::rename(file("kept.h5"), file("out.h5"));
+    late.send(SIGCONT);
+    auto const result = late.wait();
+    EXPECT_EQ(result.exit_code, 2) << result;
+    EXPECT_TRUE(result.said("out.h5: holds another scan")) << result;
+    EXPECT_EQ(bits("out.h5"), before);
+    EXPECT_FALSE(fs::exists(file("out.h5.journal")));
+    EXPECT_FALSE(fs::exists(file("out.h5.partial")));
+}
+
+TEST_F(Fault, AFinishedOutputInAReadOnlyFolderIsFinished)
+{
+    fs::create_directory(file("done"));
+    scan_slowly("done/out.h5");
+    fs::permissions(file("done"), fs::perms::owner_read | fs::perms::owner_exec);
+    RunOptions obedient = options();
+    obedient.obey_permissions = true;
+    auto const again = run_nuscan(scan_command("done/out.h5", how_), obedient);
+    fs::permissions(file("done"), fs::perms::owner_all);
+    EXPECT_EQ(again.exit_code, 0) << again;
+    EXPECT_TRUE(again.said("finished already")) << again;
+}
+
+TEST_F(Fault, ARestartThatCannotBeginLeavesTheOutput)
+{
+    scan_slowly("out.h5");
+    auto const before = bits("out.h5");
+    temp_.write("out.h5.partial", "");
+    fs::permissions(file("out.h5.partial"), fs::perms::owner_read);
+    RunOptions obedient = options();
+    obedient.obey_permissions = true;
+    auto restart = how_;
+    restart.push_back("--restart");
+    auto const refused = run_nuscan(scan_command("out.h5", restart), obedient);
+    EXPECT_EQ(refused.exit_code, 1) << refused;
+    EXPECT_TRUE(refused.said("out.h5.partial: cannot create: Permission denied")) << refused;
+    EXPECT_EQ(bits("out.h5"), before);
+}
+
+TEST_F(Fault, LinksOfTheOutputAreFollowedAndNoOthers)
+{
+    fs::create_directory(file("disk"));
+    fs::create_symlink("disk/real.h5", file("out.h5"));
+    scan_slowly("out.h5");
+    EXPECT_TRUE(fs::is_symlink(file("out.h5")));
+    EXPECT_FALSE(fs::is_symlink(file("disk/real.h5")));
+    EXPECT_EQ(bits("out.h5"), bits("disk/real.h5"));
+    EXPECT_TRUE(run(scan_command("disk/real.h5", how_)).said("finished already"));
+
+    fs::create_symlink("circle.h5", file("circle.h5"));
+    auto const circle = run(scan_command("circle.h5", how_));
+    EXPECT_EQ(circle.exit_code, 2) << circle;
+    EXPECT_TRUE(circle.said("circle.h5: a symbolic link that leads nowhere")) << circle;
+
+    temp_.write("precious", "values of somebody");
+    for (char const* const suffix : {".partial", ".journal"})
+    {
+        fs::create_symlink("precious", file(std::string{"next.h5"} + suffix));
+        auto const refused = run(scan_command("next.h5", how_));
+        EXPECT_EQ(refused.exit_code, 2) << refused;
+        EXPECT_TRUE(refused.said("is no file, but the scan writes there first")) << refused;
+        fs::remove(file(std::string{"next.h5"} + suffix));
+    }
+    EXPECT_EQ(text_of("precious"), "values of somebody");
+}
+
+TEST_F(Fault, AMergeWritesOverNothingThatMatters)
+{
+    for (int k = 1; k <= 2; ++k)
+        scan("part.h5", {"--device", "reference", "--shard", fmt::format("{}/2", k)});
+    std::string const first = "part.shard-001-of-002.h5";
+    std::string const second = "part.shard-002-of-002.h5";
+    // The file that a merge writes first is one of its shards, or leads to one, or is none.
+    for (int i = 0; i < 3; ++i)
+    {
+        std::string shard = first;
+        if (i == 0)
+        {
+            shard = "out.h5.merging";
+            fs::copy_file(file(first), file(shard));
+        }
+        else if (i == 1)
+            fs::create_symlink(first, file("out.h5.merging"));
+        else
+            fs::create_directory(file("out.h5.merging"));
+        auto const before = bits(shard);
+        auto const refused = run({"merge", shard, second, "-o", "out.h5"});
+        EXPECT_EQ(refused.exit_code, 2) << refused;
+        EXPECT_TRUE(refused.said("out.h5.merging: is in the way of the merge")) << refused;
+        EXPECT_TRUE(fs::exists(file("out.h5.merging")));
+        EXPECT_EQ(bits(shard), before);
+        fs::remove(file("out.h5.merging"));
+    }
+    EXPECT_EQ(run({"merge", first, second, "-o", "out.h5"}).exit_code, 0);
 }
 
 TEST_F(Fault, AMergeDoesNotDisturbAScanOfThatName)

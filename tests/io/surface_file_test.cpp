@@ -377,6 +377,30 @@ TEST_P(SurfaceShape, ReadsWhatWasWritten)
     EXPECT_TRUE(reader.layout().rates.empty());
 }
 
+TEST_P(SurfaceShape, BytesAreThoseOfTheFile)
+{
+    constexpr std::uint64_t provenance = std::uint64_t{1}
+                                         << 20; // what comes on top for it, of which the file has as much as it has
+    SurfaceLayout layout = make_layout(GetParam());
+    std::int64_t const size = layout.size();
+    for (bool const with_all : {false, true})
+    {
+        if (with_all)
+            layout = with_pulls_and_rates(layout);
+        std::vector<std::int64_t> bins;
+        for (RateRecord const& rate : layout.rates)
+            bins.push_back(static_cast<std::int64_t>(rate.edges.size()) - 1);
+        for (IndexRange const range : {IndexRange{0, size}, IndexRange{size / 3, size / 3 + std::min<std::int64_t>(size / 2, 7)}})
+        {
+            layout.range = range;
+            write_surface(path, layout, size);
+            std::uint64_t const bytes = surface_bytes(GetParam(), range, layout.pulls.size(), bins);
+            EXPECT_GE(bytes, fs::file_size(path)) << range.size() << " points";
+            EXPECT_LE(bytes, fs::file_size(path) + provenance) << range.size() << " points";
+        }
+    }
+}
+
 TEST_P(SurfaceShape, ShardsTogetherHoldTheGrid)
 {
     SurfaceLayout layout = make_layout(GetParam());
@@ -761,7 +785,8 @@ TEST_F(SurfaceFile, UnfinishedFileIsRefused)
         SurfaceWriter writer{path, layout};
         append_points(writer, layout, 0, 3);
     }
-    expect_refused(path, {"no group '/meta'"});
+    // Nor does another program find a file where holes pass for values.
+    expect_refused(path, {"not an HDF5 file"});
 }
 
 TEST_F(SurfaceFile, NamesPathAndReasonWhereItCannotWrite)
@@ -1102,6 +1127,25 @@ protected:
         writer.finish(meta, make_best_fit(), make_null());
     }
 };
+
+TEST_F(VirtualSurface, DamagedNamesOfShardsAreRefused)
+{
+    // HDF5 reads them to wherever they end.
+    write_parts({{0, 5}, {5, 12}});
+    std::string const whole = read_file(path);
+    for (std::string_view const name : {"shard0.h5", "shard1.h5", "/grid/chi2", "/grid/status"})
+    {
+        std::size_t const place = whole.find(name.data(), whole.find("GCOL"));
+        ASSERT_NE(place, whole.npos) << name;
+        for (std::size_t i = 0; i <= name.size(); ++i) // and what ends it
+        {
+            std::string bytes = whole;
+            bytes[place + i] = static_cast<char>(bytes[place + i] ^ 0x11);
+            expect_input_error([&] { SurfaceReader const reader{dir.write("damaged.h5", bytes)}; }, {"damaged.h5: "});
+        }
+    }
+    expect_all_values(path);
+}
 
 TEST_F(VirtualSurface, ReadsItsShards)
 {

@@ -140,6 +140,22 @@ CaseSpeed measure_case(std::shared_ptr<Problem const> const& problem, Route rout
     return speed;
 }
 
+double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads, int repeats)
+{
+    std::int64_t const chunk = scan_chunk(*problem, Route::factored, threads);
+    Results results(chunk);
+    double best = HUGE_VAL;
+    for (int repeat = 0; repeat < repeats; ++repeat)
+    {
+        auto const start = Clock::now();
+        auto const backend = make_cpu_backend(problem, Route::factored, threads);
+        for (std::int64_t begin = 0; begin < problem->size(); begin += chunk)
+            backend->evaluate({begin, std::min(begin + chunk, problem->size())}, results.outputs());
+        best = std::min(best, seconds_since(start));
+    }
+    return best;
+}
+
 double point_bytes(Problem const& problem, Route route)
 {
     ProblemView const& view = problem.view();

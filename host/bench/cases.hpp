@@ -46,6 +46,10 @@ struct CaseSpeed
 
 CaseSpeed measure_case(std::shared_ptr<Problem const> const& problem, Route route, int threads, Effort const& effort);
 
+/// Seconds that a scan of the factored route would take for its points, templates included, if nothing were written: all of them in
+/// the scan's chunks. Of several repeats the shortest.
+double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads, int repeats);
+
 /// Bytes of a point that cross the memory at least: what is kept of it, and its share of templates, each read once.
 double point_bytes(Problem const& problem, Route route);
 

@@ -88,6 +88,8 @@ EndToEnd measure_scan(std::string const& experiment, std::vector<Axis> const& ax
             best = times;
     }
     best.noise = totals.noise();
+    auto const problem = std::make_shared<Problem const>(prepare(experiment), axes, FixedParameters{});
+    best.alone = measure_points_alone(problem, threads, repeats);
     return best;
 }
 

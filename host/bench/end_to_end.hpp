@@ -20,6 +20,7 @@ struct EndToEnd
     double compute = 0.0; ///< all points, templates included, while a thread writes chunks
     double write = 0.0;   ///< waiting for the self-check, output file written and renamed
     double total() const { return start + set_up + compute + write; }
+    double alone = 0.0; ///< its points computed once more, and nothing written
     double noise = 0.0; ///< of the total, as in Timing
     std::uint64_t file_bytes = 0;
 };

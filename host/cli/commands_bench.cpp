@@ -150,7 +150,7 @@ public:
             measure_baselines();
         if (has("models"))
             models = measure_rows(options_.experiments, bench::all_models(), 0.05);
-        Json const scans = has("scans") ? measure_scans(rows) : Json::array();
+        Json const scans = has("scans") ? measure_scans() : Json::array();
         measure_ceilings();
         for (auto const* const part : {&rows, &models})
             for (auto const& row : *part)
@@ -374,8 +374,7 @@ private:
                 {"points", points}};
     }
 
-    /// \param rows  the compute phases alone, as far as they were measured
-    Json measure_scans(std::vector<MeasuredCase> const& rows)
+    Json measure_scans()
     {
         bench::TemporaryFolder const folder(folder_);
         int const repeats = scan_points_ >= once_from_points ? 1 : std::min(most_scan_repeats, effort_.repeats);
@@ -394,10 +393,6 @@ private:
             // The output is written beside the computation: what it costs is the time beyond that of points alone.
             double const computed_and_written = times.compute + times.write;
             double const output_speed = static_cast<double>(times.file_bytes) / computed_and_written;
-            auto const alone = std::find_if(rows.begin(), rows.end(),
-                                            [&](MeasuredCase const& row) { return row.name == name && row.threads == threads; });
-            Json const adds = alone == rows.end() ? Json()
-                                                  : Json(computed_and_written * alone->speed.points_per_s() / points - 1.0);
             scans.push_back({{"case", name},
                              {"threads", threads},
                              {"points", times.points},
@@ -410,7 +405,8 @@ private:
                              {"points_per_s", points / times.total()},
                              {"compute_points_per_s", points / times.compute},
                              {"file_bytes", times.file_bytes},
-                             {"output_adds", adds},
+                             {"points_alone_s", times.alone},
+                             {"output_adds", computed_and_written / times.alone - 1.0},
                              {"output_gb_s", 1e-9 * output_speed},
                              {"fraction_of_disk", output_speed / disk_bytes_per_s_}});
         }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "host/support/error.hpp"
+#include "host/support/json_number.hpp"
 #include "host/support/input_file.hpp"
 #include "host/support/text.hpp"
 #include "host/support/toml_reader.hpp"
@@ -222,9 +223,9 @@ ScanConfiguration parse_canonical(std::string const& canonical)
     try
     {
         auto const json = nlohmann::ordered_json::parse(canonical);
-        if (json.at("results_version").get<int>() != results_version)
-            throw InputError(fmt::format("the surface was made with results version {}, this program makes version {}",
-                                         json.at("results_version").get<int>(), results_version));
+        if (auto const version = whole_number(json.at("results_version")); version != results_version)
+            throw InputError(fmt::format("the surface was made with results version {}, this program makes version {}", version,
+                                         results_version));
         configuration.experiments = json.at("experiments").get<std::vector<std::string>>();
         for (auto const& entry : json.at("axes"))
         {
@@ -232,7 +233,7 @@ ScanConfiguration parse_canonical(std::string const& canonical)
             axis.parameter = require_parameter(entry.at("parameter").get<std::string>());
             axis.min = entry.at("min").get<double>();
             axis.max = entry.at("max").get<double>();
-            axis.n = entry.at("n").get<std::int64_t>();
+            axis.n = whole_number(entry.at("n"));
             axis.scale = entry.at("scale").get<std::string>() == "log" ? AxisScale::log : AxisScale::linear;
             if (axis.n < 1 || axis.n > max_axis_nodes)
                 throw InputError("the stored configuration has an axis of an impossible length");
@@ -251,6 +252,10 @@ ScanConfiguration parse_canonical(std::string const& canonical)
         configuration.output_rates = json.at("output").at("rates").get<bool>();
     }
     catch (nlohmann::json::exception const& problem)
+    {
+        throw InputError(fmt::format("the stored configuration cannot be read: {}", problem.what()));
+    }
+    catch (std::out_of_range const& problem)
     {
         throw InputError(fmt::format("the stored configuration cannot be read: {}", problem.what()));
     }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/support/error.hpp"
+#include "host/support/json_number.hpp"
 #include "host/support/text.hpp"
 
 namespace nuscan
@@ -179,13 +180,17 @@ JournalDescription parse_description(std::string const& text)
         identity.data_sha256 = json.at("data_sha256").get<std::map<std::string, std::string>>();
         identity.backend = json.at("backend").get<std::string>();
         identity.route = json.at("route").get<std::string>();
-        identity.range = {json.at("range").at(0).get<std::int64_t>(), json.at("range").at(1).get<std::int64_t>()};
+        identity.range = {whole_number(json.at("range").at(0)), whole_number(json.at("range").at(1))};
         description.title = json.at("title").get<std::string>();
         description.command_line = json.at("command_line").get<std::string>();
         description.folder = json.at("folder").get<std::string>();
         description.start_utc = json.at("start_utc").get<std::string>();
     }
     catch (nlohmann::json::exception const& problem)
+    {
+        throw InputError(fmt::format("the description in the journal cannot be read: {}", problem.what()));
+    }
+    catch (std::out_of_range const& problem)
     {
         throw InputError(fmt::format("the description in the journal cannot be read: {}", problem.what()));
     }

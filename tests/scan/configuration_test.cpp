@@ -228,6 +228,8 @@ TEST_F(Configuration, TextThatIsNotCanonicalIsRefused)
         [&] { parse_canonical(spoilt(fmt::format("\"results_version\":{}", results_version), "\"results_version\":99")); },
         {"results version 99"});
     expect_input_error([&] { parse_canonical(spoilt("\"g_V\"", "\"g_W\"")); }, {"unknown parameter 'g_W'; did you mean 'g_"});
+    for (char const* const n : {"40.0", "1e30", "18446744073709551616", "18446744073709551615", "null"})
+        expect_input_error([&] { parse_canonical(spoilt("\"n\":40", "\"n\":" + std::string{n})); }, {"no whole number of 64 bits"});
     expect_input_error([&] { parse_canonical(spoilt("\"n\":40", "\"n\":0")); }, {"impossible length"});
     expect_input_error([&] { parse_canonical(spoilt("\"n\":40", "\"n\":4000000000")); }, {"impossible length"});
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "host/backends/backend.hpp"
 #include "host/backends/reference.hpp"
@@ -74,6 +75,37 @@ std::int64_t scan_chunk(Problem const& problem, Route route, int threads)
     return plan_scan(configuration, problem.prepared().inputs(), options).chunk;
 }
 
+/// The backend's calls of a scan, chunk by chunk.
+class ComputePhase
+{
+public:
+    ComputePhase(std::shared_ptr<Problem const> const& problem, Route route, int threads)
+        : size_(problem->size())
+        , chunk_(scan_chunk(*problem, route, threads))
+        , backend_(make_cpu_backend(problem, route, threads))
+        , results_(chunk_)
+    {
+    }
+
+    /// All points once; adds up those without chi^2 in \p failed.
+    void pass(std::int64_t* failed = nullptr)
+    {
+        for (std::int64_t begin = 0; begin < size_; begin += chunk_)
+        {
+            IndexRange const range{begin, std::min(begin + chunk_, size_)};
+            backend_->evaluate(range, results_.outputs());
+            if (failed != nullptr)
+                *failed += results_.failed(range.size());
+        }
+    }
+
+private:
+    std::int64_t size_;
+    std::int64_t chunk_;
+    std::unique_ptr<Backend> backend_;
+    Results results_;
+};
+
 } // namespace
 
 std::vector<Axis> Model::with_points(std::int64_t points) const
@@ -111,46 +143,42 @@ std::shared_ptr<Prepared const> prepare(std::string const& experiment)
     return std::make_shared<Prepared const>(load_inputs(data, {}, {experiment}));
 }
 
-CaseSpeed measure_case(std::shared_ptr<Problem const> const& problem, Route route, int threads, Effort const& effort)
+std::vector<CaseSpeed> measure_case(std::shared_ptr<Problem const> const& problem, Route route, std::vector<int> const& threads,
+                                    Effort const& effort)
 {
-    auto const backend = make_cpu_backend(problem, route, threads);
-    std::int64_t const chunk = scan_chunk(*problem, route, threads);
-    Results results(chunk);
-    CaseSpeed speed;
-    speed.points = problem->size();
-    bool count_failures = true;
-    auto const pass = [&] {
-        for (std::int64_t begin = 0; begin < problem->size(); begin += chunk)
-        {
-            IndexRange const range{begin, std::min(begin + chunk, problem->size())};
-            backend->evaluate(range, results.outputs());
-            if (count_failures)
-                speed.failed += results.failed(range.size());
-        }
-    };
-    auto const start = Clock::now();
-    pass();
-    double const first = seconds_since(start);
-    count_failures = false;
-    speed.timing = measure(effort, [&](std::int64_t passes) {
-        for (std::int64_t p = 0; p < passes; ++p)
-            pass();
-    });
-    speed.templates_s = std::max(0.0, first - speed.timing.best());
-    return speed;
+    std::vector<ComputePhase> phases;
+    std::vector<CaseSpeed> speeds;
+    for (int const n : threads)
+    {
+        phases.emplace_back(problem, route, n);
+        CaseSpeed& speed = speeds.emplace_back();
+        speed.points = problem->size();
+        auto const start = Clock::now();
+        phases.back().pass(&speed.failed);
+        speed.templates_s = seconds_since(start);
+    }
+    std::vector<std::function<void(std::int64_t)>> works;
+    for (ComputePhase& phase : phases)
+        works.emplace_back([&phase](std::int64_t passes) {
+            for (std::int64_t p = 0; p < passes; ++p)
+                phase.pass();
+        });
+    auto const timings = measure_in_turn(effort, works);
+    for (std::size_t i = 0; i < speeds.size(); ++i)
+    {
+        speeds[i].timing = timings[i];
+        speeds[i].templates_s = std::max(0.0, speeds[i].templates_s - timings[i].best());
+    }
+    return speeds;
 }
 
 double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads, int repeats)
 {
-    std::int64_t const chunk = scan_chunk(*problem, Route::factored, threads);
-    Results results(chunk);
     double best = HUGE_VAL;
     for (int repeat = 0; repeat < repeats; ++repeat)
     {
         auto const start = Clock::now();
-        auto const backend = make_cpu_backend(problem, Route::factored, threads);
-        for (std::int64_t begin = 0; begin < problem->size(); begin += chunk)
-            backend->evaluate({begin, std::min(begin + chunk, problem->size())}, results.outputs());
+        ComputePhase(problem, Route::factored, threads).pass();
         best = std::min(best, seconds_since(start));
     }
     return best;

@@ -44,7 +44,9 @@ struct CaseSpeed
     std::int64_t failed = 0;  ///< points without chi^2
 };
 
-CaseSpeed measure_case(std::shared_ptr<Problem const> const& problem, Route route, int threads, Effort const& effort);
+/// Speeds of a case with several numbers of threads, repeats of all in turn. \returns one for each of \p threads
+std::vector<CaseSpeed> measure_case(std::shared_ptr<Problem const> const& problem, Route route, std::vector<int> const& threads,
+                                    Effort const& effort);
 
 /// Seconds that a scan of the factored route would take for its points, templates included, if nothing were written: all of them in
 /// the scan's chunks. Of several repeats the shortest.

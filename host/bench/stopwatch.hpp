@@ -37,32 +37,52 @@ struct Timing
     }
 };
 
-/// Times \p work, called with a number of passes, once it has been warmed up. \returns the seconds of one pass
+/// Seconds of \p passes of \p work.
 template<class Work>
-Timing measure(Effort const& effort, Work&& work)
+double time_of(Work&& work, std::int64_t passes)
 {
-    auto const time = [&](std::int64_t passes) {
-        auto const start = Clock::now();
-        work(passes);
-        return seconds_since(start);
-    };
+    auto const start = Clock::now();
+    work(passes);
+    return seconds_since(start);
+}
+
+/// Passes of \p work, called with a number of them, that take the least time of a repeat; it is warmed up after that.
+template<class Work>
+std::int64_t passes_of_a_repeat(Effort const& effort, Work&& work)
+{
     std::int64_t passes = 1;
     for (;;)
     {
         // The shorter of two: the first may start threads, either may be held up.
-        double const elapsed = std::min(time(passes), time(passes));
+        double const first = time_of(work, passes);
+        double const elapsed = std::min(first, time_of(work, passes));
         if (elapsed >= 0.5 * effort.min_time)
-        {
-            passes = std::max<std::int64_t>(1, std::llround(static_cast<double>(passes) * effort.min_time / elapsed));
-            break;
-        }
+            return std::max<std::int64_t>(1, std::llround(static_cast<double>(passes) * effort.min_time / elapsed));
         double const more = elapsed > 0.0 ? std::clamp(effort.min_time / elapsed, 2.0, 100.0) : 100.0;
         passes = std::llround(static_cast<double>(passes) * more);
     }
-    Timing timing;
+}
+
+/// Times several pieces of work in turn, a repeat of each after the other: what the machine does besides changes in the course of
+/// seconds, and their ratios should not. \returns for each the seconds of one pass
+template<class Work>
+std::vector<Timing> measure_in_turn(Effort const& effort, std::vector<Work> const& works)
+{
+    std::vector<std::int64_t> passes;
+    for (auto const& work : works)
+        passes.push_back(passes_of_a_repeat(effort, work));
+    std::vector<Timing> timings(works.size());
     for (int repeat = 0; repeat < effort.repeats; ++repeat)
-        timing.seconds.push_back(time(passes) / static_cast<double>(passes));
-    return timing;
+        for (std::size_t i = 0; i < works.size(); ++i)
+            timings[i].seconds.push_back(time_of(works[i], passes[i]) / static_cast<double>(passes[i]));
+    return timings;
+}
+
+/// Times \p work, called with a number of passes, once it has been warmed up. \returns the seconds of one pass
+template<class Work>
+Timing measure(Effort const& effort, Work const& work)
+{
+    return measure_in_turn(effort, std::vector<Work>{work}).front();
 }
 
 } // namespace nuscan::bench

@@ -103,6 +103,7 @@ struct MeasuredCase
     std::string model;
     int threads = 1;
     bench::CaseSpeed speed;
+    std::optional<double> one_thread; ///< points per second of the same with one thread, timed in turn with it
     bench::PointOperations operations;
     double bytes = 0.0;
 };
@@ -256,11 +257,15 @@ private:
                     row.model = model.name;
                     row.bytes = bench::point_bytes(*problem, route);
                     row.operations = bench::count_operations(*problem, route, direct ? 8 : 16, scaled(direct ? 64 : 256));
-                    for (int const threads : options_.threads)
+                    spdlog::info("{}, {}", row.name, model.name);
+                    auto const speeds = bench::measure_case(problem, route, options_.threads, effort);
+                    auto const single = std::find(options_.threads.begin(), options_.threads.end(), 1);
+                    if (single != options_.threads.end())
+                        row.one_thread = speeds[static_cast<std::size_t>(single - options_.threads.begin())].points_per_s();
+                    for (std::size_t i = 0; i < speeds.size(); ++i)
                     {
-                        spdlog::info("{}, {}, {}", row.name, model.name, counted(threads, "thread"));
-                        row.threads = threads;
-                        row.speed = bench::measure_case(problem, route, threads, effort);
+                        row.threads = options_.threads[i];
+                        row.speed = speeds[i];
                         if (row.speed.failed > 0)
                             warn(fmt::format("{}, {}: {} of {} points have no chi^2", row.name, model.name, row.speed.failed,
                                              row.speed.points));
@@ -288,6 +293,7 @@ private:
                 {"roofline_fraction", floor.total() * speed},
                 {"ratio_to_numpy",
                  numpy == numpy_.end() || row.model != bench::vector_mediator().name ? Json() : Json(speed / numpy->second)},
+                {"ratio_to_one_thread", row.one_thread ? Json(speed / *row.one_thread) : Json()},
                 {"noise", row.speed.timing.noise()},
                 {"model", row.model},
                 {"points", row.speed.points},
@@ -440,9 +446,10 @@ std::string percent(Json const& value)
 void print_rows(Json const& rows, bool with_model)
 {
     for (auto const& row : rows)
-        fmt::print("{:<32} {:>7} {:>12} {:>7} {:>9} {:>8}  {}\n", row["case"].get<std::string>(), row["threads"].get<int>(),
+        fmt::print("{:<32} {:>7} {:>12} {:>7} {:>9} {:>10} {:>8}  {}\n", row["case"].get<std::string>(), row["threads"].get<int>(),
                    number(row["points_per_s"]), row.contains("noise") ? percent(row["noise"]) : "-",
-                   percent(row["roofline_fraction"]), number(row["ratio_to_numpy"]),
+                   percent(row["roofline_fraction"]), number(row.value("ratio_to_one_thread", Json())),
+                   number(row["ratio_to_numpy"]),
                    row.contains("error")      ? row["error"].get<std::string>()
                    : with_model               ? row["model"].get<std::string>()
                    : row.contains("bound_by") ? row["bound_by"].get<std::string>()
@@ -460,17 +467,17 @@ void print_table(Json const& result)
                    ceilings["instruction_set"].get<std::string>(), ceilings["fma_gflops"].get<double>(),
                    ceilings["div_per_s"].get<double>(), ceilings["sqrt_per_s"].get<double>(), ceilings["log_per_s"].get<double>(),
                    ceilings["exp_per_s"].get<double>(), ceilings["bandwidth_gb_s"].get<double>());
-    char const* const header = "{:<32} {:>7} {:>12} {:>7} {:>9} {:>8}  {}\n";
+    char const* const header = "{:<32} {:>7} {:>12} {:>7} {:>9} {:>10} {:>8}  {}\n";
     if (!result["rows"].empty())
     {
         fmt::print("\n");
-        fmt::print(fmt::runtime(header), "case", "threads", "points/s", "noise", "roofline", "/ NumPy", "bound by");
+        fmt::print(fmt::runtime(header), "case", "threads", "points/s", "noise", "roofline", "/ 1 thread", "/ NumPy", "bound by");
         print_rows(result["rows"], false);
     }
     if (!result["models"].empty())
     {
         fmt::print("\n");
-        fmt::print(fmt::runtime(header), "case", "threads", "points/s", "noise", "roofline", "", "model");
+        fmt::print(fmt::runtime(header), "case", "threads", "points/s", "noise", "roofline", "/ 1 thread", "", "model");
         print_rows(result["models"], true);
     }
     if (!result["scans"].empty())

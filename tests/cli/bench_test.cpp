@@ -55,6 +55,9 @@ TEST(Bench, RowsHaveTheDocumentedShape)
             EXPECT_GT((*row)["points_per_s"].get<double>(), 0.0);
             EXPECT_GT((*row)["roofline_fraction"].get<double>(), 0.0);
             EXPECT_TRUE((*row)["ratio_to_numpy"].is_null()); // no baselines were asked for
+            EXPECT_DOUBLE_EQ((*row)["ratio_to_one_thread"].get<double>(),
+                             (*row)["points_per_s"].get<double>()
+                                 / (*find_row(json["rows"], std::string("lz_ws2022/") + route, 1))["points_per_s"].get<double>());
             EXPECT_EQ((*row)["failed_points"], 0);
             for (char const* const operation : {"fma", "mul", "add", "div", "sqrt", "log", "exp", "compare"})
                 EXPECT_TRUE((*row)["operations_per_point"][operation].is_number()) << operation;

@@ -17,7 +17,7 @@ namespace nuscan
 
 /// Raised whenever a change of the program changes the numbers of a surface: then no older journal is continued and no older shard
 /// merged. Part of the canonical form.
-inline constexpr int results_version = 3;
+inline constexpr int results_version = 4;
 
 /// Everything that determines the numbers of a surface, besides the data files and the program itself.
 struct ScanConfiguration

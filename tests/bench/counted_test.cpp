@@ -102,6 +102,22 @@ TEST(OperationCount, PointsOfARowShareLogarithmsAndGoOnFromTheirNeighbours)
     EXPECT_EQ(counts.exp, 0.0);
 }
 
+/// Where a row's tile begins, its first points have no neighbour to begin at, and the minimum of the quadratic form may be far from theirs.
+/// No point is left to the general minimisation, which takes a logarithm for each bin, however fine or coarse the row.
+TEST(OperationCount, NoPointOfARowIsLeftToTheGeneralMinimisation)
+{
+    for (char const* const experiment : {"lz_ws2022", "lz_ws2022_arxiv2208"})
+        for (std::int64_t const couplings : {250, 1000, 10000})
+        {
+            auto axes = vector_mediator().axes;
+            axes[0].n = 4;
+            axes[1].n = couplings;
+            Problem const problem(prepared({experiment}), axes, FixedParameters{});
+            auto const counts = count_operations(problem, Route::factored, 40, 64);
+            EXPECT_EQ(counts.log, 1.0) << experiment << ", rows of " << couplings;
+        }
+}
+
 TEST(OperationCount, GaussianPointCostsNoLoopOverBins)
 {
     auto const problem = vector_problem("xenonnt_sr0");

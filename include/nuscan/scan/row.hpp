@@ -71,6 +71,9 @@ struct RowView
 /// Squared Newton decrement of chi^2/2, in units of a standard self-concordant function, below which a point of a row is done: with
 /// the decrement l, the minimum lies l^2/2 below up to l^3/3, that is 7e-13 of chi^2.
 inline constexpr double row_tolerance = 1e-8;
+/// Newton decrement above which a point of a row is left to the general minimisation, which searches along its steps. A point that goes on
+/// from its neighbours' minima begins anew without them above line_search_decrement already.
+inline constexpr double row_far_decrement = 10.0;
 /// Steps that a point of a row gets before it is left to the general minimisation.
 inline constexpr int max_row_steps = 12;
 /// Size up to which chi^2 comes from products and sums over bins, the sum of what is larger in each bin, data or background: they round at
@@ -348,7 +351,8 @@ public:
         {
             Mask const inside = build();
             Real const decrement_squared = Base::solve() * (fit_.concordance * fit_.concordance);
-            Mask const lost = active && !(inside && decrement_squared < line_search_decrement * line_search_decrement);
+            double const far = may_restart ? line_search_decrement : row_far_decrement;
+            Mask const lost = active && !(inside && decrement_squared < far * far);
             active = advance(active && !lost, decrement_squared, result.chi2);
             if (Ops::any(lost) && may_restart)
             {

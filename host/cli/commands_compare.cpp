@@ -28,7 +28,7 @@ constexpr double default_tolerance = 1e-10;
 struct PointComparison
 {
     IndexRange range; ///< points that both hold
-    std::int64_t different_bits = 0;
+    std::int64_t different = 0;
     std::int64_t above_tolerance = 0;
     std::int64_t status = 0; ///< points of different status
     std::int64_t one_finite = 0;
@@ -42,7 +42,7 @@ struct ValueComparison
 {
     std::string what;
     std::int64_t values = 0;
-    std::int64_t different_bits = 0;
+    std::int64_t different = 0;
     double worst = 0.0; ///< |delta| / (1 + |value|), infinite where one of the two is not finite
 };
 
@@ -73,6 +73,14 @@ std::vector<std::string> axis_differences(SurfaceLayout const& a, SurfaceLayout 
     return found;
 }
 
+/// |x - y| / (1 + |x|), infinite where one of the two is not finite; 0 only where both are the same, or no number.
+double deviation(double x, double y)
+{
+    if (x == y || (std::isnan(x) && std::isnan(y)))
+        return 0.0;
+    return std::isfinite(x) && std::isfinite(y) ? std::fabs(x - y) / (1.0 + std::fabs(x)) : HUGE_VAL;
+}
+
 PointComparison compare_points(SurfaceReader const& a, SurfaceReader const& b, double tolerance)
 {
     PointComparison all;
@@ -95,18 +103,13 @@ PointComparison compare_points(SurfaceReader const& a, SurfaceReader const& b, d
                 if (all.status++ == 0)
                     all.first_status_at = index;
             }
-            double const x = chi2_a[i];
-            double const y = chi2_b[i];
-            if (x == y || (std::isnan(x) && std::isnan(y)))
-                continue;
-            ++all.different_bits;
-            bool const comparable = std::isfinite(x) && std::isfinite(y);
-            all.one_finite += !comparable;
-            double const deviation = comparable ? std::fabs(x - y) / (1.0 + std::fabs(x)) : HUGE_VAL;
-            all.above_tolerance += deviation > tolerance;
-            if (deviation > all.worst)
+            double const deviates = deviation(chi2_a[i], chi2_b[i]);
+            all.different += deviates > 0.0;
+            all.one_finite += std::isinf(deviates);
+            all.above_tolerance += deviates > tolerance;
+            if (deviates > all.worst)
             {
-                all.worst = deviation;
+                all.worst = deviates;
                 all.worst_at = index;
             }
         }
@@ -114,8 +117,10 @@ PointComparison compare_points(SurfaceReader const& a, SurfaceReader const& b, d
     return all;
 }
 
-/// \param a, b  give the values of a block of points  \param per_point  how many each
-template<class Values>
+/// Gives the values of a block of points.
+using Values = std::function<std::vector<double>(IndexRange)>;
+
+/// \param per_point  values of each point
 ValueComparison compare_values(std::string what, IndexRange range, std::size_t per_point, Values const& a, Values const& b)
 {
     ValueComparison all;
@@ -129,13 +134,9 @@ ValueComparison compare_values(std::string what, IndexRange range, std::size_t p
         all.values += static_cast<std::int64_t>(first.size());
         for (std::size_t i = 0; i < first.size(); ++i)
         {
-            double const x = first[i];
-            double const y = second[i];
-            if (x == y || (std::isnan(x) && std::isnan(y)))
-                continue;
-            ++all.different_bits;
-            bool const comparable = std::isfinite(x) && std::isfinite(y);
-            all.worst = std::max(all.worst, comparable ? std::fabs(x - y) / (1.0 + std::fabs(x)) : HUGE_VAL);
+            double const deviates = deviation(first[i], second[i]);
+            all.different += deviates > 0.0;
+            all.worst = std::max(all.worst, deviates);
         }
     }
     return all;
@@ -145,7 +146,6 @@ ValueComparison compare_values(std::string what, IndexRange range, std::size_t p
 std::vector<ValueComparison> compare_extras(SurfaceReader const& a, SurfaceReader const& b, IndexRange range,
                                             SideNames const& names, std::vector<std::string>& only)
 {
-    using Values = std::function<std::vector<double>(IndexRange)>;
     std::vector<ValueComparison> all;
     auto const pulls_of = [](SurfaceReader const& file) { return file.layout().pulls; };
     auto const rates_of = [](SurfaceReader const& file) {
@@ -166,7 +166,7 @@ std::vector<ValueComparison> compare_extras(SurfaceReader const& a, SurfaceReade
             else
             {
                 auto const n = values_of(a, name, {range.begin, std::min(range.begin + 1, range.end)}).size();
-                all.push_back(compare_values<Values>(
+                all.push_back(compare_values(
                     fmt::format("{} {}", kind, name), range, std::max<std::size_t>(n, 1),
                     [&](IndexRange block) { return values_of(a, name, block); },
                     [&](IndexRange block) { return values_of(b, name, block); }));
@@ -206,10 +206,9 @@ void add_diff(CLI::App& app, Program& program)
         ->capture_default_str();
     command->add_flag("--json", options->json, "Print JSON");
     command->footer(
-        "Exit code 0 if axes and chi2 of all points are the same within the tolerance and no status differs, else 1. Differences\n"
-        "of configuration, data files, pulls and rates are named, but it is chi2 and status that decide: pulls move more than "
-        "chi2\n"
-        "where it is flat.\n"
+        "Exit code 0 if axes and chi2 of all points are the same within the tolerance and no status differs, else 1.\n"
+        "Differences of configuration, data files, pulls and rates are named, but chi2 and status decide: where chi2 is\n"
+        "flat, pulls move more than it does.\n"
         "Example: nuscan diff cpu.h5 gpu.h5\n"
         "         nuscan diff gs98.h5 agss09met.h5 --tolerance 0.1");
     command->callback([options, &program] {
@@ -254,7 +253,7 @@ void add_diff(CLI::App& app, Program& program)
             Json values = Json::object();
             for (auto const& one : extras)
                 values[one.what] = {{"values", one.values},
-                                    {"different", one.different_bits},
+                                    {"different", one.different},
                                     {"worst", std::isfinite(one.worst) ? Json(one.worst) : Json(nullptr)}};
             print_json({{"same", same},
                         {"in_one_file", only},
@@ -264,7 +263,7 @@ void add_diff(CLI::App& app, Program& program)
                         {"configuration", differences},
                         {"ranges", ranges},
                         {"points", points.range.size()},
-                        {"different", points.different_bits},
+                        {"different", points.different},
                         {"above_tolerance", points.above_tolerance},
                         {"finite_in_one", points.one_finite},
                         {"status", points.status},
@@ -290,11 +289,11 @@ void add_diff(CLI::App& app, Program& program)
             fmt::print("worst |delta chi2|/(1 + chi2) = {:.3g} at point {}: {}\n", points.worst, points.worst_at,
                        point_text(a.layout(), points.worst_at));
         for (auto const& one : extras)
-            if (one.different_bits > 0)
-                fmt::print("{}: {} of {} not bit-identical, worst |delta|/(1 + |value|) = {:.3g}\n", one.what, one.different_bits,
+            if (one.different > 0)
+                fmt::print("{}: {} of {} not bit-identical, worst |delta|/(1 + |value|) = {:.3g}\n", one.what, one.different,
                            one.values, one.worst);
         fmt::print("{}: {} compared, {} not bit-identical, {} above {:g}\n", same ? "same" : "different",
-                   counted(points.range.size(), "point"), points.different_bits, points.above_tolerance, options->tolerance);
+                   counted(points.range.size(), "point"), points.different, points.above_tolerance, options->tolerance);
     });
 }
 

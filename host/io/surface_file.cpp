@@ -47,10 +47,16 @@ std::int64_t bins(RateRecord const& rate)
     return static_cast<std::int64_t>(rate.edges.size()) - 1;
 }
 
+/// Dimensions of rates in \p n bins.
+Dims with_bins(Dims dims, std::int64_t n)
+{
+    dims.push_back(n);
+    return dims;
+}
+
 Dims with_bins(Dims dims, RateRecord const& rate)
 {
-    dims.push_back(bins(rate));
-    return dims;
+    return with_bins(std::move(dims), bins(rate));
 }
 
 std::string edges_name(RateRecord const& rate)
@@ -175,16 +181,12 @@ ChunkRun chunks_of(Dims dims, IndexRange range, std::int64_t per_point, std::siz
 }
 
 /// Bytes that the chunks of all datasets of a surface take.
-std::uint64_t chunk_bytes(Dims const& dims, IndexRange range, std::size_t n_pulls, std::vector<std::int64_t> const& all_bins)
+std::uint64_t value_bytes(Dims const& dims, IndexRange range, std::size_t n_pulls, std::vector<std::int64_t> const& all_bins)
 {
     std::uint64_t bytes = chunks_of(dims, range, 1, sizeof(std::uint8_t)).bytes()
                           + (1 + n_pulls) * chunks_of(dims, range, 1, sizeof(double)).bytes();
     for (std::int64_t const n : all_bins)
-    {
-        Dims with_n = dims;
-        with_n.push_back(n);
-        bytes += chunks_of(with_n, range, n, sizeof(double)).bytes();
-    }
+        bytes += chunks_of(with_bins(dims, n), range, n, sizeof(double)).bytes();
     return bytes;
 }
 
@@ -618,7 +620,7 @@ std::uint64_t surface_bytes(std::vector<std::int64_t> const& shape, IndexRange r
     // HDF5 lists the chunks of the whole grid: address, size and mask of filters.
     constexpr std::uint64_t index_entry = 20;
     constexpr std::uint64_t provenance = std::uint64_t{1} << 20;
-    std::uint64_t bytes = chunk_bytes(shape, range, n_pulls, bins) + provenance;
+    std::uint64_t bytes = value_bytes(shape, range, n_pulls, bins) + provenance;
     IndexRange whole{0, 1};
     for (std::int64_t const n : shape)
     {
@@ -628,11 +630,7 @@ std::uint64_t surface_bytes(std::vector<std::int64_t> const& shape, IndexRange r
     auto const index_of = [](ChunkRun const& run) { return index_entry * static_cast<std::uint64_t>(run.size()); };
     bytes += (2 + n_pulls) * index_of(chunks_of(shape, whole, 1, sizeof(double)));
     for (std::int64_t const n : bins)
-    {
-        Dims with_n = shape;
-        with_n.push_back(n);
-        bytes += index_of(chunks_of(with_n, whole, n, sizeof(double)));
-    }
+        bytes += index_of(chunks_of(with_bins(shape, n), whole, n, sizeof(double)));
     return bytes;
 }
 
@@ -682,31 +680,23 @@ struct SurfaceWriter::Impl
         file.check_disk();
     }
 
-    /// Chunks of a dataset of those elements that hold points of the range.
-    template<class T>
-    ChunkRun run(Dims const& dims) const
-    {
-        return chunks_of(dims, layout.range, *element_count(dims) / layout.size(),
-                         sizeof(T)); // rates have a last dimension of bins
-    }
-
     /// Creates a dataset of the grid. \param add  takes what constructs its stream
     template<class T, class Add>
     h5::Handle const& create_values(hid_t parent, std::string const& name, Dims const& dims, T fill, Add&& add)
     {
+        std::int64_t const per_point = *element_count(dims) / layout.size(); // rates have a last dimension of bins
         if (parts.empty())
         {
             h5::Handle dataset = h5::create_dataset(parent, name, dims, h5::chunk_shape(dims, chunk_elements), fill);
-            ChunkRun const chunks = run<T>(dims);
+            ChunkRun const chunks = chunks_of(dims, layout.range, per_point, sizeof(T));
             for (std::int64_t i = 0; i < chunks.size(); ++i)
                 file.place_chunk(dataset.id(), node_of(dims, chunks.begin_of_chunk(i)), chunks.chunk_bytes(),
                                  place + static_cast<std::uint64_t>(i) * chunks.chunk_bytes());
-            add(file, chunks, place, fill, layout.range.begin * (*element_count(dims) / layout.size()));
+            add(file, chunks, place, fill, layout.range.begin * per_point);
             place += chunks.bytes();
             return datasets.emplace_back(std::move(dataset));
         }
         std::vector<h5::VirtualSource> sources;
-        std::int64_t const per_point = *element_count(dims) / layout.size();
         for (SurfacePart const& part : parts)
             sources.push_back({part.file, part.range.begin * per_point, part.range.end * per_point});
         return datasets.emplace_back(h5::create_virtual_dataset(parent, name, dims, sources, fill));
@@ -719,7 +709,7 @@ struct SurfaceWriter::Impl
             std::vector<std::int64_t> all_bins;
             for (RateRecord const& rate : layout.rates)
                 all_bins.push_back(bins(rate));
-            file.reserve(chunk_bytes(grid_dims(layout.axes), layout.range, layout.pulls.size(), all_bins));
+            file.reserve(value_bytes(grid_dims(layout.axes), layout.range, layout.pulls.size(), all_bins));
         }
         hid_t const root = file.id();
         h5::write_attribute(root, "NX_class", "NXroot");

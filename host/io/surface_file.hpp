@@ -138,15 +138,16 @@ struct StoredChunk
 
 /// Points in a chunk of a grid of that shape, as chi^2 and status are stored.
 std::int64_t surface_chunk_points(std::vector<std::int64_t> const& shape);
+/// Flat index of the first point of the chunk that \p point lies in; chunks are contiguous.
+std::int64_t surface_chunk_begin(std::vector<std::int64_t> const& shape, std::int64_t point);
+/// Flat index behind the last point of that chunk.
+std::int64_t surface_chunk_end(std::vector<std::int64_t> const& shape, std::int64_t point);
+
 /// Bytes that a surface takes on the disk, and up to 1 MB more.
 /// \param shape  of the grid  \param range  points that the file holds  \param n_pulls  number of pulls kept of each point
 /// \param bins   of each experiment whose rates are kept
 std::uint64_t surface_bytes(std::vector<std::int64_t> const& shape, IndexRange range, std::size_t n_pulls,
                             std::vector<std::int64_t> const& bins);
-/// Flat index of the first point of the chunk that \p point lies in; chunks are contiguous.
-std::int64_t surface_chunk_begin(std::vector<std::int64_t> const& shape, std::int64_t point);
-/// Flat index behind the last point of that chunk.
-std::int64_t surface_chunk_end(std::vector<std::int64_t> const& shape, std::int64_t point);
 
 /// Writes a surface point after point in flat order. The file is complete and readable only after finish(); without it an
 /// unfinished file is left behind, in which another writer of the same layout finds the points appended. Every value is written once,

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "host/support/error.hpp"
-#include "host/support/json_number.hpp"
 #include "host/support/input_file.hpp"
+#include "host/support/json_number.hpp"
 #include "host/support/text.hpp"
 #include "host/support/toml_reader.hpp"
 

@@ -293,7 +293,7 @@ public:
     explicit OutputLock(fs::path const& output) : path_(journal_path(output))
     {
         std::error_code error;
-        auto const type = fs::status(path_, error).type();
+        auto const type = fs::symlink_status(path_, error).type();
         if (type != fs::file_type::not_found && type != fs::file_type::regular)
             throw InputError(fmt::format("{}: is no file, but what locks the output; name another output", path_.string()));
         if (!lock_.acquire(path_))

@@ -46,8 +46,8 @@ struct MergeResult
 ///
 /// While it runs it holds the lock that a scan with the same output would hold: the file of the journal beside the output.
 ///
-/// Throws InputError if another scan or merge is writing the output, if shards are no surfaces of the same scan (another configuration, results version or data, with the item
-/// named) or the output cannot be used, RunError naming the shard that is damaged or contradicts itself, and if writing fails.
+/// Throws InputError if another scan or merge is writing the output, if shards are no surfaces of the same scan (another configuration,
+/// results version or data, with the item named) or the output cannot be used, RunError naming the shard that is damaged or contradicts itself, and if writing fails.
 MergeResult merge_surfaces(MergeOptions const& options);
 
 } // namespace nuscan

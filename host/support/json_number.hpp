@@ -12,8 +12,8 @@
 namespace nuscan
 {
 
-/// The number \p value as it stands there. The library itself turns 1e30 and 2^64 into something. Throws std::out_of_range if it is no whole number
-/// that an int64 holds.
+/// The number \p value as it stands there. The library itself turns 1e30 and 2^64 into something. Throws std::out_of_range if it is no
+/// whole number that an int64 holds.
 template<class Json>
 std::int64_t whole_number(Json const& value)
 {

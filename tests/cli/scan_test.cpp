@@ -743,7 +743,7 @@ protected:
     /// Scans while the disk has no room for one byte of the unfinished surface.
     RunResult scan_without_room_at(std::size_t byte) const
     {
-        auto full = preloading(options(), NUSCAN_FULL_DISK);
+        auto full = preloading(options(), NUSCAN_FAILING_DISK);
         full.environment["NUSCAN_TEST_NO_ROOM_AT"] = std::to_string(byte);
         return run_nuscan(quiet_command(), full);
     }
@@ -858,6 +858,19 @@ TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
         write(output + ".partial", cases[i].values.value_or(values));
         expect_continues_at(cases[i].continued_at, output);
     }
+}
+
+/// A bad sector is as good as other values: what is behind it is computed again, and the scan comes to its end.
+TEST_F(Damage, ValuesThatCannotBeReadAreComputedAgain)
+{
+    scan_ten_chunks();
+    auto damaged = preloading(options(), NUSCAN_FAILING_DISK);
+    damaged.environment["NUSCAN_TEST_UNREADABLE_AT"] = std::to_string(h5::File::reserved_begin + 3 * 64 * sizeof(double) + 100);
+    auto const result = run_nuscan(scan_command("out.h5", how_), damaged);
+    EXPECT_EQ(result.exit_code, 0) << result;
+    EXPECT_TRUE(result.said("out.h5.partial: not what out.h5.journal says from point 192 on")) << result;
+    EXPECT_TRUE(result.said("continued at point 192 of an interrupted scan")) << result;
+    EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
 }
 
 TEST_F(Damage, ValuesWithoutAJournalAreNotDiscardedUnasked)

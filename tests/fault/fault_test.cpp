@@ -12,6 +12,7 @@
 
 #include "host/io/hdf5_file.hpp"
 #include "host/io/journal.hpp"
+#include "host/scan/identity.hpp"
 #include "host/support/process.hpp"
 #include "tests/support/scan_runs.hpp"
 
@@ -460,12 +461,14 @@ TEST_F(Fault, TheWallClockMayJump)
         EXPECT_EQ(program.wait().exit_code, 3);
     }
     auto const done = points_in("out.h5.journal");
+    auto const begun = parse_description(Journal::inspect(file("out.h5.journal"))->head.description).start_utc;
     auto const finished = run_nuscan(scan_command("out.h5", how_), jumping);
     EXPECT_EQ(finished.exit_code, 0) << finished;
     EXPECT_TRUE(finished.said(fmt::format("continued at point {} ", done))) << finished;
     EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
     auto const meta = SurfaceReader{file("out.h5")}.meta();
     // It did jump, and back; what was measured is the time that the scan took.
+    EXPECT_EQ(meta.start_utc, begun) << "the scan began with its first run";
     EXPECT_GT(meta.start_utc, meta.stop_utc);
     EXPECT_GT(meta.wall_time_s, 0.0);
     EXPECT_LT(meta.wall_time_s, static_cast<double>(jumping.timeout.count()));

@@ -11,6 +11,7 @@
 #include "host/support/error.hpp"
 #include "tests/support/expect_error.hpp"
 #include "tests/support/real_inputs.hpp"
+#include "tests/support/scan_runs.hpp"
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tolerance.hpp"
 #include "tests/support/toy_experiments.hpp"
@@ -335,6 +336,21 @@ TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
     EXPECT_EQ(started, 4);
     EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::already_finished);
     EXPECT_EQ(started, 4) << "nothing is started when all is there";
+}
+
+/// A kill then costs one thread one chunk, the one it computes.
+TEST(RunScan, OneThreadWaitsUntilItsChunkIsRecorded)
+{
+    TempDir const temp;
+    auto wanted = configuration({axis("mu_e", 0.0, 1e-11, 200)});
+    wanted.experiments = {"xenonnt_sr0"};
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    options.threads = 1;
+    options.chunk = 1;
+    options.progress = [&](ScanProgress const& state) { EXPECT_EQ(points_listed(temp.path() / "out.h5.journal"), state.done); };
+    auto data = shipped_data();
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::finished);
 }
 
 TEST(RunScan, TheSameDataInAnotherPlaceContinueIt)

@@ -299,7 +299,8 @@ public:
     NUSCAN_HD_INLINE Real const* monomials() const { return monomials_; }
 
     /// Minimum of chi^2 where all data are Gaussian: chi^2 is a quadratic form in the unknowns and in the monomials, so that sums
-    /// over bins are all it takes. Cancellation is judged by the norm over bins: single bins that do not matter may cancel further. \param accurate  receives the lanes whose rounding error is bounded by closed_form_tolerance
+    /// over bins are all it takes. Cancellation is judged by the norm over bins: single bins that do not matter may cancel further.
+    /// \param accurate  receives the lanes whose rounding error is bounded by closed_form_tolerance
     NUSCAN_HD_INLINE Profile<static_pulls, Real> closed_form(Mask& accurate) const
     {
         RatesInMemory<Real> const none{nullptr};

@@ -227,7 +227,8 @@ NUSCAN_NOINLINE NUSCAN_HD void add_up_row(RowView const& row, int n_bins, int n_
     sums.lowest = lowest;
 }
 
-/// The sum of LogLevels for quotients between least_quotient and its inverse: exponents are taken out of the products on the way. \param y  [n_pulls + 1] coefficients of the shapes
+/// The sum of LogLevels for quotients between least_quotient and its inverse: exponents are taken out of the products on the way.
+/// \param y  [n_pulls + 1] coefficients of the shapes
 template<int n_static, class Real>
 NUSCAN_NOINLINE NUSCAN_HD Real sum_of_any_logarithms(RowView const& row, int n_pulls, Real strength, Real const* y)
 {

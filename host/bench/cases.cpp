@@ -172,16 +172,11 @@ std::vector<CaseSpeed> measure_case(std::shared_ptr<Problem const> const& proble
     return speeds;
 }
 
-double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads, int repeats)
+double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads)
 {
-    double best = HUGE_VAL;
-    for (int repeat = 0; repeat < repeats; ++repeat)
-    {
-        auto const start = Clock::now();
-        ComputePhase(problem, Route::factored, threads).pass();
-        best = std::min(best, seconds_since(start));
-    }
-    return best;
+    auto const start = Clock::now();
+    ComputePhase(problem, Route::factored, threads).pass();
+    return seconds_since(start);
 }
 
 double point_bytes(Problem const& problem, Route route)

@@ -48,9 +48,9 @@ struct CaseSpeed
 std::vector<CaseSpeed> measure_case(std::shared_ptr<Problem const> const& problem, Route route, std::vector<int> const& threads,
                                     Effort const& effort);
 
-/// Seconds that a scan of the factored route would take for its points, templates included, if nothing were written: all of them in
-/// the scan's chunks. Of several repeats the shortest.
-double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads, int repeats);
+/// Seconds that a scan of the factored route would take for its points, templates included, if nothing were written or checked: all of
+/// them in the scan's chunks.
+double measure_points_alone(std::shared_ptr<Problem const> const& problem, int threads);
 
 /// Bytes of a point that cross the memory at least: what is kept of it, and its share of templates, each read once.
 double point_bytes(Problem const& problem, Route route);

@@ -20,12 +20,14 @@ struct EndToEnd
     double compute = 0.0; ///< all points, templates included, while a thread writes chunks
     double write = 0.0;   ///< waiting for the self-check, output file written and renamed
     double total() const { return start + set_up + compute + write; }
-    double alone = 0.0; ///< its points computed once more, and nothing written
-    double noise = 0.0; ///< of the total, as in Timing
+    double points_alone = 0.0;  ///< its points computed once more, and nothing written or checked
+    double checked_alone = 0.0; ///< the same beside the scan's self-check, and nothing written
+    double noise = 0.0;         ///< of the total, as in Timing
     std::uint64_t file_bytes = 0;
 };
 
-/// Runs the scan of a model by the factored route on the CPU; of several repeats the shortest counts.
+/// Runs the scan of a model by the factored route on the CPU, and after each time its points without output; of several repeats the
+/// shortest of each counts.
 /// \param folder  where it writes
 EndToEnd measure_scan(std::string const& experiment, std::vector<Axis> const& axes, int threads, int repeats,
                       std::filesystem::path const& folder);

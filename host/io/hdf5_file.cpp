@@ -188,7 +188,10 @@ herr_t driver_close(H5FD_t* handle)
     if (::close(file->descriptor) != 0)
         note_failure(disk);
     if (disk.file == file)
+    {
+        disk.values.reset();
         disk.file = nullptr;
+    }
     delete file;
     return 0;
 }
@@ -890,6 +893,9 @@ void File::reserve(std::uint64_t bytes)
     if (!file || file->allocated_end > reserved_begin || bytes > most - reserved_begin)
         throw Error{std::string{what}};
     file->allocated_end = reserved_begin + bytes;
+    disk_->values.emplace(file->descriptor, [file](std::uint64_t address, void const* data, std::size_t size) {
+        write_to_disk(*file, address, data, size);
+    });
 }
 
 void File::place_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t bytes, std::uint64_t address)
@@ -906,7 +912,17 @@ void File::place_chunk(hid_t dataset, std::vector<std::int64_t> const& start, st
 
 void File::write(std::uint64_t address, void const* data, std::size_t bytes)
 {
-    write_to_disk(*disk_->file, address, data, bytes);
+    if (disk_->error != 0)
+        return;
+    DiskFile& file = *disk_->file;
+    file.file_end = std::max(file.file_end, address + bytes);
+    disk_->values->write(address, data, bytes);
+}
+
+void File::write_out()
+{
+    if (disk_->values && disk_->error == 0)
+        disk_->values->flush();
 }
 
 void File::read(std::uint64_t address, void* data, std::size_t bytes) const

@@ -17,6 +17,8 @@
 
 #include <hdf5.h>
 
+#include "host/io/direct_writes.hpp"
+
 namespace nuscan::h5
 {
 
@@ -91,6 +93,7 @@ struct Disk
     bool placed = false;                ///< HDF5 has taken it
     bool abandoned = false;             ///< nothing is written any more
     DiskFile* file = nullptr;           ///< the one opened last
+    std::optional<DirectWrites> values; ///< what is on its way into reserved bytes of that one
 };
 
 /// An open HDF5 file.
@@ -120,9 +123,11 @@ public:
     /// Makes HDF5 look for the chunk of \p dataset that begins at \p start in the \p bytes from \p address on, which are reserved; what they
     /// hold is left as it is.
     void place_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t bytes, std::uint64_t address);
-    /// Writes into reserved bytes. A failure is kept for check_disk().
+    /// Writes into reserved bytes: with the next write_out(), or before. A failure is kept for check_disk().
     void write(std::uint64_t address, void const* data, std::size_t bytes);
-    /// Reads from reserved bytes; what was never written is any bits. Throws Error if the system cannot.
+    /// Hands the system all that write() was given.
+    void write_out();
+    /// Reads from reserved bytes what was written out; what was never written is any bits. Throws Error if the system cannot.
     void read(std::uint64_t address, void* data, std::size_t bytes) const;
 
     /// Throws Error with the system's reason if something could not be written: HDF5 itself is not told.

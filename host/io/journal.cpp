@@ -65,17 +65,62 @@ constexpr auto crc32c_table = [] {
     return crc;
 }
 
-/// Where processors have an instruction for it, a checksum costs nothing beside the points.
 #ifdef __x86_64__
+/// Bytes of each of the parts of a block that are added up side by side.
+constexpr std::size_t crc_part = 4096;
+
+/// What a CRC becomes through crc_part zeros, which is linear in it: for each of its bytes and their values.
+constexpr auto crc32c_past_part = [] {
+    std::array<std::uint32_t, 32> of_bit = {};
+    for (std::size_t bit = 0; bit < of_bit.size(); ++bit)
+    {
+        std::uint32_t crc = std::uint32_t{1} << bit;
+        for (std::size_t i = 0; i < crc_part; ++i)
+            crc = crc >> 8 ^ crc32c_table[crc & 0xFF];
+        of_bit[bit] = crc;
+    }
+    std::array<std::array<std::uint32_t, 256>, 4> table = {};
+    for (std::size_t byte = 0; byte < table.size(); ++byte)
+        for (std::size_t value = 0; value < table[byte].size(); ++value)
+            for (std::size_t bit = 0; bit < 8; ++bit)
+                if ((value >> bit & 1) != 0)
+                    table[byte][value] ^= of_bit[8 * byte + bit];
+    return table;
+}();
+
+std::uint64_t past_part(std::uint64_t crc)
+{
+    auto const& t = crc32c_past_part;
+    return t[0][crc & 0xFF] ^ t[1][crc >> 8 & 0xFF] ^ t[2][crc >> 16 & 0xFF] ^ t[3][crc >> 24 & 0xFF];
+}
+
+__attribute__((target("sse4.2"))) inline std::uint64_t crc32c_of_word(std::uint64_t crc, unsigned char const* bytes)
+{
+    std::uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    return __builtin_ia32_crc32di(crc, word);
+}
+
+/// Where processors have an instruction for it, a checksum costs next to nothing beside the points. Its result takes three cycles, in which
+/// it could begin twice more: three parts of a block side by side.
 __attribute__((target("sse4.2"))) std::uint32_t crc32c_by_instruction(unsigned char const* bytes, std::size_t n, std::uint32_t crc)
 {
+    constexpr std::size_t word = sizeof(std::uint64_t);
     std::uint64_t wide = crc;
-    for (; n >= sizeof(std::uint64_t); n -= sizeof(std::uint64_t), bytes += sizeof(std::uint64_t))
+    for (; n >= 3 * crc_part; n -= 3 * crc_part, bytes += 3 * crc_part)
     {
-        std::uint64_t word;
-        std::memcpy(&word, bytes, sizeof word);
-        wide = __builtin_ia32_crc32di(wide, word);
+        std::uint64_t second = 0;
+        std::uint64_t third = 0;
+        for (std::size_t i = 0; i < crc_part; i += word)
+        {
+            wide = crc32c_of_word(wide, bytes + i);
+            second = crc32c_of_word(second, bytes + crc_part + i);
+            third = crc32c_of_word(third, bytes + 2 * crc_part + i);
+        }
+        wide = past_part(past_part(wide) ^ second) ^ third;
     }
+    for (; n >= word; n -= word, bytes += word)
+        wide = crc32c_of_word(wide, bytes);
     crc = static_cast<std::uint32_t>(wide);
     for (; n > 0; --n, ++bytes)
         crc = __builtin_ia32_crc32qi(crc, *bytes);

@@ -824,6 +824,7 @@ struct SurfaceWriter::Impl
                         stream.append(n, values, width, stride);
                     });
         next += n;
+        file.write_out();
         file.check_disk();
     }
 
@@ -835,6 +836,7 @@ struct SurfaceWriter::Impl
         chi2->append_stored(chunk.chi2, chunk.range.size());
         status->append_stored(chunk.status, chunk.range.size());
         next = chunk.range.end;
+        file.write_out();
         file.check_disk();
     }
 
@@ -861,6 +863,7 @@ struct SurfaceWriter::Impl
             for (auto* const streams : {&pulls, &rates})
                 for (auto& stream : *streams)
                     stream.complete();
+            file.write_out();
         }
         hid_t const values = datasets.front().id();
         h5::write_attribute(values, "chi2_min", best_fit.chi2);

@@ -312,6 +312,10 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
         auto const light = static_cast<std::int64_t>(passed_bytes / Chunk::bytes(1, pulls, rates));
         plan.chunk = std::clamp<std::int64_t>(std::min(share, light), 1, plan.chunk);
     }
+    // Whole chunks of the file, where some of them fit: one in parts is put together in memory first. A device has chunks of its own.
+    std::int64_t const stored = surface_chunk_points(shape);
+    if (options.chunk == 0 && options.device.kind != DeviceKind::cuda && plan.chunk > stored)
+        plan.chunk -= plan.chunk % stored;
     plan.chunk = std::min(plan.chunk, plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 

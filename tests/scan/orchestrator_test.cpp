@@ -172,6 +172,19 @@ TEST(Plan, ChunksOfItsOwnChoiceCoverThePoints)
             }
 }
 
+TEST(Plan, AChunkIsWholeChunksOfTheFile)
+{
+    ScanOptions options;
+    options.threads = 1;
+    for (std::int64_t const n : {1000, 9999, 100000})
+    {
+        auto const wanted = configuration({axis("m_V", 0.1, 1.0, n), axis("g_V", 0.0, 1e-6, n)});
+        auto const chunk = plan_scan(wanted, inputs(), options).chunk;
+        EXPECT_GT(chunk, 100000) << n;
+        EXPECT_EQ(chunk % surface_chunk_points({n, n}), 0) << n;
+    }
+}
+
 TEST(Plan, AChunkKeepsADeviceBusy)
 {
     auto const chunk = [](Route route) {

@@ -378,28 +378,27 @@ TEST_F(BadOutput, FolderMustExist)
 
 TEST_F(BadOutput, FolderMustBeWritable)
 {
+    auto const user = obeying_permissions({});
+    if (!user)
+        GTEST_SKIP() << cannot_obey_permissions;
     fs::create_directory(temp_.path() / "locked");
     fs::permissions(temp_.path() / "locked", fs::perms::owner_read | fs::perms::owner_exec);
-    RunOptions options;
-    options.obey_permissions = true;
-    if (run_nuscan({"--version"}, options).said("the program cannot be started"))
-        GTEST_SKIP() << "root here cannot give up its rights";
-    expect_refused("locked/out.h5", {"locked/out.h5: the folder locked is not writable"}, options);
+    expect_refused("locked/out.h5", {"locked/out.h5: the folder locked is not writable"}, *user);
     fs::permissions(temp_.path() / "locked", fs::perms::owner_all);
 }
 
 TEST_F(BadOutput, FolderMustBeOpen)
 {
-    fs::create_directory(temp_.path() / "closed");
     RunOptions options;
-    options.obey_permissions = true;
     options.folder = temp_.path();
-    if (run_nuscan({"--version"}, options).said("the program cannot be started"))
-        GTEST_SKIP() << "root here cannot give up its rights";
+    auto const user = obeying_permissions(options);
+    if (!user)
+        GTEST_SKIP() << cannot_obey_permissions;
+    fs::create_directory(temp_.path() / "closed");
     // The folder cannot be looked into: the test itself must not try while it is closed.
     fs::permissions(temp_.path() / "closed", fs::perms::none);
-    auto const output = run_nuscan({"scan", "grid.toml", "-o", "closed/out.h5"}, options);
-    auto const grid = run_nuscan({"scan", "closed/grid.toml", "-o", "out.h5"}, options);
+    auto const output = run_nuscan({"scan", "grid.toml", "-o", "closed/out.h5"}, *user);
+    auto const grid = run_nuscan({"scan", "closed/grid.toml", "-o", "out.h5"}, *user);
     fs::permissions(temp_.path() / "closed", fs::perms::owner_all);
     expect_refusal(output, {"closed/out.h5: cannot be written: Permission denied"});
     expect_refusal(grid, {"closed/grid.toml: cannot read the grid file"});
@@ -433,7 +432,7 @@ TEST_F(BadOutput, SystemFoldersTakeNoFiles)
     // Some containers have an ordinary folder there, which takes files.
     struct statfs system = {};
     if (statfs("/sys", &system) != 0 || system.f_type != SYSFS_MAGIC)
-        GTEST_SKIP() << "/sys is no sysfs here";
+        GTEST_SKIP() << "/sys is no sysfs here, but an ordinary folder, which takes files";
     expect_refused("/sys/nuscan_test.h5", {"/sys/nuscan_test.h5: "});
     EXPECT_FALSE(fs::exists("/sys/nuscan_test.h5"));
 }
@@ -678,7 +677,7 @@ TEST(CommandLineErrors, CudaThatIsNotThereIsAFailureWithAnAlternative)
 {
     std::string reason;
     if (!cuda_devices(reason).empty())
-        GTEST_SKIP() << "there is a CUDA device";
+        GTEST_SKIP() << "there is a CUDA device: that it is missing is tested on machines without";
     TempDir const temp;
     temp.write("grid.toml", good_grid);
     for (std::string const device : {"cuda", "cuda:0"})

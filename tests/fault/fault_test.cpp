@@ -191,12 +191,13 @@ TEST_F(Fault, AReadOnlyFolderIsRefusedBeforeAnythingIsComputed)
     scan_slowly("whole.h5");
     fs::create_directory(file("locked"));
     fs::permissions(file("locked"), fs::perms::owner_read | fs::perms::owner_exec);
-    auto user = options();
-    user.obey_permissions = true;
-    auto const scan_there = run_nuscan(scan_command("locked/out.h5", how_), user);
+    auto const user = obeying_permissions(options());
+    if (!user)
+        GTEST_SKIP() << cannot_obey_permissions;
+    auto const scan_there = run_nuscan(scan_command("locked/out.h5", how_), *user);
     EXPECT_EQ(scan_there.exit_code, 2) << scan_there;
     EXPECT_TRUE(scan_there.said("locked is not writable")) << scan_there;
-    auto const merge_there = run_nuscan({"merge", "whole.h5", "-o", "locked/merged.h5"}, user);
+    auto const merge_there = run_nuscan({"merge", "whole.h5", "-o", "locked/merged.h5"}, *user);
     EXPECT_NE(merge_there.exit_code, 0) << merge_there;
     EXPECT_TRUE(merge_there.said("locked/merged.h5")) << merge_there;
     EXPECT_TRUE(merge_there.said("Permission denied")) << merge_there;
@@ -209,10 +210,11 @@ TEST_F(Fault, AnUnreadableShardIsNamed)
     for (int k = 1; k <= 3; ++k)
         scan("out.h5", {"--shard", fmt::format("{}/3", k)});
     fs::permissions(file("out.shard-002-of-003.h5"), fs::perms::none);
-    auto user = options();
-    user.obey_permissions = true;
+    auto const user = obeying_permissions(options());
+    if (!user)
+        GTEST_SKIP() << cannot_obey_permissions;
     auto const result = run_nuscan(
-        {"merge", "out.shard-001-of-003.h5", "out.shard-002-of-003.h5", "out.shard-003-of-003.h5", "-o", "merged.h5"}, user);
+        {"merge", "out.shard-001-of-003.h5", "out.shard-002-of-003.h5", "out.shard-003-of-003.h5", "-o", "merged.h5"}, *user);
     EXPECT_EQ(result.exit_code, 1) << result;
     EXPECT_TRUE(result.err.starts_with("nuscan: out.shard-002-of-003.h5: Permission denied")) << result;
     EXPECT_FALSE(fs::exists(file("merged.h5")));
@@ -326,9 +328,10 @@ TEST_F(Fault, AFinishedOutputInAReadOnlyFolderIsFinished)
     fs::create_directory(file("done"));
     scan_slowly("done/out.h5");
     fs::permissions(file("done"), fs::perms::owner_read | fs::perms::owner_exec);
-    RunOptions obedient = options();
-    obedient.obey_permissions = true;
-    auto const again = run_nuscan(scan_command("done/out.h5", how_), obedient);
+    auto const user = obeying_permissions(options());
+    if (!user)
+        GTEST_SKIP() << cannot_obey_permissions;
+    auto const again = run_nuscan(scan_command("done/out.h5", how_), *user);
     fs::permissions(file("done"), fs::perms::owner_all);
     EXPECT_EQ(again.exit_code, 0) << again;
     EXPECT_TRUE(again.said("finished already")) << again;
@@ -340,11 +343,12 @@ TEST_F(Fault, ARestartThatCannotBeginLeavesTheOutput)
     auto const before = bits("out.h5");
     temp_.write("out.h5.partial", "");
     fs::permissions(file("out.h5.partial"), fs::perms::owner_read);
-    RunOptions obedient = options();
-    obedient.obey_permissions = true;
+    auto const user = obeying_permissions(options());
+    if (!user)
+        GTEST_SKIP() << cannot_obey_permissions;
     auto restart = how_;
     restart.push_back("--restart");
-    auto const refused = run_nuscan(scan_command("out.h5", restart), obedient);
+    auto const refused = run_nuscan(scan_command("out.h5", restart), *user);
     EXPECT_EQ(refused.exit_code, 1) << refused;
     EXPECT_TRUE(refused.said("out.h5.partial: cannot create: Permission denied")) << refused;
     EXPECT_EQ(bits("out.h5"), before);

@@ -802,7 +802,7 @@ TEST_F(SurfaceFile, NamesPathAndReasonWhereItCannotWrite)
 TEST_F(SurfaceFile, ReadOnlyFolderIsNamed)
 {
     if (::geteuid() == 0)
-        GTEST_SKIP() << "root may write anywhere";
+        GTEST_SKIP() << "root may write anywhere: run it as an ordinary user; of the program it is tested as root, too";
     fs::permissions(dir.path(), fs::perms::owner_read | fs::perms::owner_exec);
     expect_run_error(
         [&] {

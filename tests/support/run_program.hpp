@@ -288,6 +288,18 @@ inline RunResult run_nuscan(Arguments const& arguments, RunOptions options = {})
 }
 
 /// \p options with a library loaded into the program before everything else; a link to it comes into their folder.
+/// Options with which permissions of files bind the program, whoever runs the tests; nothing where root cannot give up its rights, and the
+/// test is to be skipped with the words below.
+inline std::optional<RunOptions> obeying_permissions(RunOptions options)
+{
+    options.obey_permissions = true;
+    if (run_nuscan({"--version"}, options).exit_code != 0)
+        return std::nullopt;
+    return options;
+}
+inline constexpr char const* cannot_obey_permissions = "root cannot give up its rights here (prctl PR_CAPBSET_DROP is refused), "
+                                                       "and may read and write everything: run it as an ordinary user";
+
 inline RunOptions preloading(RunOptions options, std::filesystem::path const& library)
 {
     // By a name without blanks, which separate the names in this variable.

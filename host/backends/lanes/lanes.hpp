@@ -27,11 +27,23 @@ struct RealOps<Lanes>
 
     [[gnu::always_inline]] static Lanes select(Mask mask, Lanes yes, Lanes no)
     {
+#if defined(__AVX512F__) && defined(__clang__)
+        // Compiled by Clang, where() of libstdc++ takes the whole register or nothing of it ("FIXME" in its simd_x86.h).
+        auto const bits = static_cast<__mmask8>(mask.__to_bitset().to_ulong());
+        return static_cast<Lanes>(_mm512_mask_blend_pd(bits, static_cast<__m512d>(no), static_cast<__m512d>(yes)));
+#else
         where(mask, no) = yes;
         return no;
+#endif
     }
-    [[gnu::always_inline]] static bool any(Mask mask) { return any_of(mask); }
-    [[gnu::always_inline]] static bool all(Mask mask) { return all_of(mask); }
+    [[gnu::always_inline]] static bool any(Mask mask)
+    {
+        return any_of(mask);
+    }
+    [[gnu::always_inline]] static bool all(Mask mask)
+    {
+        return all_of(mask);
+    }
     [[gnu::always_inline]] static Lanes multiply_add(Lanes a, Lanes b, Lanes c)
     {
         // By intrinsics: which products a compiler contracts by itself may differ between instruction sets.

@@ -270,30 +270,25 @@ bool is_harmless_object(unsigned char const* bytes, std::uint64_t size)
     return number_at(bytes + checked, checksum_size) == h5::lookup3(bytes, checked);
 }
 
-/// Whether bytes just read are harmless: no global heap, or one whose objects lie inside it and overrun no buffer of HDF5, which
-/// has at least 4096 bytes. Format: HDF5 File Format Specification 3.0, III.E.
-bool is_harmless(unsigned char const* bytes, std::size_t size)
+constexpr std::size_t heap_header_size = 16; // of an object of it, too
+
+/// Whether the objects of a global heap of \p size bytes lie inside it and overrun no buffer of HDF5, which has at least 4096 bytes.
+/// Format: HDF5 File Format Specification 3.0, III.E.
+bool is_harmless_heap(unsigned char const* bytes, std::uint64_t size)
 {
-    constexpr std::size_t header_size = 16; // of the heap; of an object too
     constexpr std::uint64_t smallest = 4096;
-    constexpr std::string_view signature = "GCOL";
-    if (size < header_size || std::memcmp(bytes, signature.data(), signature.size()) != 0)
-        return true;
-    std::uint64_t const heap_size = number_at(bytes + 8, 8);
-    if (heap_size > size) // only the beginning; HDF5 is going to read it whole
-        return true;
-    if (heap_size < smallest)
+    if (size < smallest)
         return false;
-    std::uint64_t left = heap_size - header_size;
-    for (bytes += header_size; left >= header_size;)
+    std::uint64_t left = size - heap_header_size;
+    for (bytes += heap_header_size; left >= heap_header_size;)
     {
         bool const used = number_at(bytes, 2) != 0;
         std::uint64_t const object_size = number_at(bytes + 8, 8);
         // The size of free space includes the header.
-        if (used ? object_size > max_heap_object : object_size < header_size)
+        if (used ? object_size > max_heap_object : object_size < heap_header_size)
             return false;
-        std::uint64_t const step = used ? header_size + (object_size + 7) / 8 * 8 : object_size;
-        if (step > left || (used && !is_harmless_object(bytes + header_size, object_size)))
+        std::uint64_t const step = used ? heap_header_size + (object_size + 7) / 8 * 8 : object_size;
+        if (step > left || (used && !is_harmless_object(bytes + heap_header_size, object_size)))
             return false;
         bytes += step;
         left -= step;
@@ -324,11 +319,29 @@ bool read_from_disk(DiskFile const& file, haddr_t address, void* data, std::size
     return true;
 }
 
+/// Whether bytes just read are harmless: no global heap, or a harmless one. Of a large one HDF5 reads the beginning, then the rest: all of it
+/// is looked at now.
+bool is_harmless(DiskFile const& file, haddr_t address, unsigned char const* bytes, std::size_t size)
+{
+    constexpr std::string_view signature = "GCOL";
+    constexpr std::uint64_t largest = std::uint64_t{16} << 20;
+    if (size < heap_header_size || std::memcmp(bytes, signature.data(), signature.size()) != 0)
+        return true;
+    std::uint64_t const heap_size = number_at(bytes + 8, 8);
+    if (heap_size <= size)
+        return is_harmless_heap(bytes, heap_size);
+    if (heap_size > largest)
+        return false;
+    std::vector<unsigned char> whole(heap_size);
+    return read_from_disk(file, address, whole.data(), whole.size()) && is_harmless_heap(whole.data(), heap_size);
+}
+
 herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer)
 {
     if (!read_from_disk(*disk_file(handle), address, buffer, size))
         return driver_failure(errno_text(errno));
-    return is_harmless(static_cast<unsigned char const*>(buffer), size) ? 0 : driver_failure("damaged heap of strings or sources");
+    auto const* const bytes = static_cast<unsigned char const*>(buffer);
+    return is_harmless(*disk_file(handle), address, bytes, size) ? 0 : driver_failure("damaged heap of strings or sources");
 }
 
 /// Sets the disk to work on what was written every now and then: it then writes while the next points come in, and closing, which waits
@@ -593,13 +606,42 @@ extern "C" herr_t nuscan_keep_child(hid_t, char const* name, H5L_info_t const*, 
     return nuscan_keep_name(0, name, nullptr, names);
 }
 
-/// Throws Error if the values of a dataset are in other files, which may be anything: devices, pipes, endless ones.
+/// Filters of a chunked dataset, in their order.
+std::vector<H5Z_filter_t> filters_of(Handle const& creation, std::string const& name)
+{
+    std::vector<H5Z_filter_t> filters;
+    int const count = check(H5Pget_nfilters(creation.id()), name);
+    for (int i = 0; i < count; ++i)
+    {
+        unsigned flags = 0;
+        std::size_t values = 0;
+        unsigned config = 0;
+        filters.push_back(H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr, &config));
+    }
+    return filters;
+}
+
+/// Throws Error if the values of a dataset are in other files, which may be anything (devices, pipes, endless ones), or went through
+/// filters that HDF5 does not undo with care: those that pack bits trust what the file says of them.
 void require_own_values(hid_t dataset)
 {
     auto const name = object_name(dataset);
     Handle const creation{H5Dget_create_plist(dataset), name};
-    if (H5Pget_layout(creation.id()) == H5D_VIRTUAL || H5Pget_external_count(creation.id()) != 0)
+    H5D_layout_t const layout = H5Pget_layout(creation.id());
+    if (layout == H5D_VIRTUAL || H5Pget_external_count(creation.id()) != 0)
         throw Error{fmt::format("'{}' keeps its values in other files", name)};
+    if (layout != H5D_CHUNKED)
+        return;
+    auto filters = filters_of(creation, name);
+    for (H5Z_filter_t const filter : filters)
+        if (filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_DEFLATE)
+            throw Error{
+                fmt::format("'{}' is stored with filter {} of HDF5; only gzip, shuffle and fletcher32 are read: h5repack -f "
+                            "GZIP=4 FILE OTHER converts it",
+                            name, filter)};
+    std::sort(filters.begin(), filters.end());
+    if (std::adjacent_find(filters.begin(), filters.end()) != filters.end())
+        throw Error{fmt::format("'{}' is stored with one filter twice", name)};
 }
 
 // --- objects and datasets -------------------------------------------------------------------------------------------------------
@@ -1185,16 +1227,8 @@ void require_stored(File const& file, hid_t dataset, std::int64_t elements, std:
         for (int a = 0; a < rank; ++a)
             if (__builtin_mul_overflow(bytes, chunk[a], &bytes) || bytes > max_chunk_bytes)
                 throw Error{fmt::format("'{}' has chunks above {} bytes", name, max_chunk_bytes)};
-        int const filters = check(H5Pget_nfilters(creation.id()), name);
-        for (int i = 0; i < filters; ++i)
-        {
-            unsigned flags = 0;
-            std::size_t values = 0;
-            unsigned config = 0;
-            auto const filter = H5Pget_filter2(creation.id(), static_cast<unsigned>(i), &flags, &values, nullptr, 0, nullptr,
-                                               &config);
-            compressed = compressed || (filter != H5Z_FILTER_FLETCHER32 && filter != H5Z_FILTER_SHUFFLE);
-        }
+        auto const filters = filters_of(creation, name);
+        compressed = std::find(filters.begin(), filters.end(), H5Z_FILTER_DEFLATE) != filters.end();
     }
     std::uint64_t const stored = H5Dget_storage_size(dataset);
     std::uint64_t needed = 0;

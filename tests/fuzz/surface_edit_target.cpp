@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include <hdf5.h>
@@ -334,8 +335,14 @@ private:
             for (hsize_t& n : chunk)
                 n = numbers_.below(4) == 0 ? static_cast<hsize_t>(numbers_.integer()) : 1 + numbers_.below(5);
             H5Pset_chunk(creation.id(), rank, chunk.data());
+            // HDF5 itself crashes where it writes through one that packs bits twice.
+            std::size_t before = 6;
             for (std::size_t i = numbers_.below(3); i > 0; --i)
-                switch (numbers_.below(6))
+            {
+                std::size_t const filter = numbers_.below(6);
+                if (filter == std::exchange(before, filter))
+                    continue;
+                switch (filter)
                 {
                 case 0:
                     H5Pset_fletcher32(creation.id());
@@ -358,6 +365,7 @@ private:
                     H5Pset_filter(creation.id(), 32000, H5Z_FLAG_OPTIONAL, 1, &value);
                 }
                 }
+            }
         }
         if (what & 4)
             H5Pset_alloc_time(creation.id(), H5D_ALLOC_TIME_INCR);

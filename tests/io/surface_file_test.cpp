@@ -1331,23 +1331,59 @@ TEST_F(SurfaceFile, DamagedHeapOfStringsNeverCrashes)
     ASSERT_NE(heap, whole.npos);
     constexpr std::size_t heap_size = 4096;
     std::size_t const last_used = whole.find_last_not_of('\0', heap + heap_size - 1);
-    int refused = 0;
-    for (std::size_t place = heap; place <= last_used; place += 8) // sizes are 8 bytes long and aligned
-        for (std::size_t const byte : {0U, 2U})
+    // The second time it is said to be larger than what HDF5 reads of it first.
+    for (char const size_low : {'\x00', '\x20'})
+    {
+        int refused = 0;
+        for (std::size_t place = heap; place <= last_used; place += 8) // sizes are 8 bytes long and aligned
+            for (std::size_t const byte : {0U, 2U, 3U})
+            {
+                std::string bytes = whole;
+                bytes[heap + 8] = size_low;
+                bytes[place + byte] = static_cast<char>(bytes[place + byte] ^ 0x10);
+                fs::path const damaged = dir.write("damaged.h5", bytes);
+                try
+                {
+                    SurfaceReader const reader{damaged};
+                }
+                catch (InputError const& e)
+                {
+                    refused += std::string_view{e.what()}.find("damaged heap of strings") != std::string_view::npos;
+                }
+            }
+        EXPECT_GT(refused, 150);
+    }
+}
+
+TEST_F(SurfaceFile, ValuesPackedByBitsAreNotRead)
+{
+    write_small();
+    for (char const* const filter : {"nbit", "scaleoffset"})
+    {
+        fs::path const packed = dir.path() / (std::string{filter} + ".h5");
+        fs::copy_file(path, packed);
         {
-            std::string bytes = whole;
-            bytes[place + byte] = static_cast<char>(bytes[place + byte] ^ 0x10);
-            fs::path const damaged = dir.write("damaged.h5", bytes);
-            try
-            {
-                SurfaceReader const reader{damaged};
-            }
-            catch (InputError const& e)
-            {
-                refused += std::string_view{e.what()}.find("damaged heap of strings") != std::string_view::npos;
-            }
+            h5::QuietErrors const quiet;
+            h5::File file = h5::File::open_to_change(packed);
+            h5::Handle const dataset = h5::open_dataset(file.id(), "/grid/chi2");
+            std::vector<hsize_t> dims;
+            for (std::int64_t const n : h5::shape(dataset.id()))
+                dims.push_back(static_cast<hsize_t>(n));
+            h5::remove_child(file.id(), "/grid/chi2");
+            h5::Handle const space{H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), "space"};
+            h5::Handle const creation{H5Pcreate(H5P_DATASET_CREATE), "properties"};
+            H5Pset_chunk(creation.id(), static_cast<int>(dims.size()), dims.data());
+            if (std::string_view{filter} == "nbit")
+                H5Pset_nbit(creation.id());
+            else
+                H5Pset_scaleoffset(creation.id(), H5Z_SO_FLOAT_DSCALE, 3);
+            h5::Handle const made{
+                H5Dcreate2(file.id(), "/grid/chi2", H5T_IEEE_F64LE, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
+                "dataset"};
+            file.close();
         }
-    EXPECT_GT(refused, 100);
+        expect_refused(packed, {"/grid/chi2' is stored with filter ", "h5repack -f GZIP=4"});
+    }
 }
 
 } // namespace

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # Feeds hostile files to every reader for 10 minutes each (NUSCAN_FUZZ_SECONDS), from the corpus and what earlier runs left in build/fuzz.
+# One at a time, or NUSCAN_FUZZ_JOBS: what runs beside a target slows it down.
 : "${nuscan_root:?}" "${section_work:?}"
 
 run_section()
 {
     local log=$section_work/fuzz.log status=0
-    # One at a time: what runs beside it slows down what is measured.
-    "$nuscan_root/tools/fuzz" --seconds "${NUSCAN_FUZZ_SECONDS:-600}" --jobs 1 --keep "$nuscan_root/build/fuzz/corpus" | tee "$log" || status=$?
+    "$nuscan_root/tools/fuzz" --seconds "${NUSCAN_FUZZ_SECONDS:-600}" --jobs "${NUSCAN_FUZZ_JOBS:-1}" --keep "$nuscan_root/build/fuzz/corpus" | tee "$log" || status=$?
     sed -n '/^target /,$p' "$log" >"$section_work/table"
     figure "$(sed -n 's/^all  *//p' "$log") executions of all targets, ${NUSCAN_FUZZ_SECONDS:-600} s each"
     quote "$section_work/table"

@@ -10,12 +10,14 @@
 #include <climits>
 #include <condition_variable>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <nuscan_version.hpp>
 #include <set>
 
 #include "host/scan/chunk_queue.hpp"
+#include "host/scan/chunk_worker.hpp"
 #include "host/support/clock.hpp"
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
@@ -45,16 +47,18 @@ struct ResultHeader
     std::int64_t n;
 };
 
-/// How often somebody who waits looks: often while chunks come and go, less so where nothing happens. MPI's own waiting would take
-/// all of a processor.
+/// How often somebody who waits looks: often while chunks come and go, less so where nothing happens.
 class Pause
 {
 public:
+    std::chrono::microseconds time() const { return std::min(time_, longest); }
+    /// Sleeps, and longer the next time.
     void operator()()
     {
-        std::this_thread::sleep_for(std::min(time_, longest));
-        time_ += time_ / 8;
+        std::this_thread::sleep_for(time());
+        grow();
     }
+    void grow() { time_ = time() + time() / 8; }
     void reset() { time_ = shortest; }
 
 private:
@@ -68,39 +72,25 @@ double now_s()
     return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
-struct Message
+Message text_message(int rank, Tag tag, std::string const& text)
 {
-    int rank = 0;
-    int tag = 0;
-    std::vector<char> bytes;
+    return {rank, tag, {text.begin(), text.end()}};
+}
 
-    std::string text() const { return {bytes.begin(), bytes.end()}; }
-};
-
-/// The next message, if one is there.
-std::optional<Message> receive()
+template<class T>
+Message value_message(int rank, Tag tag, T const& value)
 {
-    int there = 0;
-    MPI_Status status;
-    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, MPI_COMM_WORLD, &there, &status);
-    if (there == 0)
-        return std::nullopt;
-    Message message{status.MPI_SOURCE, status.MPI_TAG, {}};
-    int size = 0;
-    MPI_Get_count(&status, MPI_BYTE, &size);
-    message.bytes.resize(static_cast<std::size_t>(size));
-    MPI_Recv(message.bytes.data(), size, MPI_BYTE, message.rank, message.tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    Message message{rank, tag, std::vector<char>(sizeof value)};
+    std::memcpy(message.bytes.data(), &value, sizeof value);
     return message;
 }
 
-void send(int rank, Tag tag, void const* bytes, std::size_t size)
+template<class T>
+T value_of(Message const& message)
 {
-    MPI_Send(bytes, static_cast<int>(size), MPI_BYTE, rank, tag, MPI_COMM_WORLD);
-}
-
-void send(int rank, Tag tag, std::string const& text)
-{
-    send(rank, tag, text.data(), text.size());
+    T value{};
+    std::memcpy(&value, message.bytes.data(), sizeof value);
+    return value;
 }
 
 /// The arrays of a chunk in the order that they have in a message.
@@ -113,38 +103,31 @@ void each_array(Chunk& chunk, Move&& move)
     move(chunk.rates);
 }
 
-std::vector<char> pack(Chunk& chunk)
+Message pack(Chunk& chunk)
 {
-    ResultHeader const header{chunk.begin, chunk.size()};
-    std::vector<char> bytes(sizeof header);
-    std::memcpy(bytes.data(), &header, sizeof header);
-    each_array(chunk, [&bytes](auto const& values) {
+    Message message = value_message(0, tag_result, ResultHeader{chunk.begin, chunk.size()});
+    std::size_t size = message.bytes.size();
+    each_array(chunk, [&size](auto const& values) { size += values.size() * sizeof values[0]; });
+    message.bytes.reserve(size);
+    each_array(chunk, [&message](auto const& values) {
         auto const* const from = reinterpret_cast<char const*>(values.data());
-        bytes.insert(bytes.end(), from, from + values.size() * sizeof values[0]);
+        message.bytes.insert(message.bytes.end(), from, from + values.size() * sizeof values[0]);
     });
-    return bytes;
+    return message;
 }
 
-Chunk unpack(std::vector<char> const& bytes, std::size_t n_pulls, std::size_t n_rates)
+Chunk unpack(Message const& message, std::size_t n_pulls, std::size_t n_rates)
 {
-    ResultHeader header;
-    std::memcpy(&header, bytes.data(), sizeof header);
+    auto const header = value_of<ResultHeader>(message);
     Chunk chunk;
     chunk.begin = header.begin;
     chunk.resize(header.n, n_pulls, n_rates);
-    char const* from = bytes.data() + sizeof header;
+    char const* from = message.bytes.data() + sizeof header;
     each_array(chunk, [&from](auto& values) {
         std::copy_n(from, values.size() * sizeof values[0], reinterpret_cast<char*>(values.data()));
         from += values.size() * sizeof values[0];
     });
     return chunk;
-}
-
-int end_code(Message const& message)
-{
-    int code = 1;
-    std::memcpy(&code, message.bytes.data(), sizeof code);
-    return code;
 }
 
 std::string program_name()
@@ -158,8 +141,9 @@ std::string program_name()
 class ChunkLeader
 {
 public:
-    ChunkLeader(std::vector<std::string> names, std::function<bool()> stopped)
+    ChunkLeader(std::vector<std::string> names, Mailbox& mailbox, std::function<bool()> stopped)
         : names_(std::move(names))
+        , mailbox_(mailbox)
         , stopped_(std::move(stopped))
     {
     }
@@ -170,24 +154,24 @@ public:
     /// Calls the other ranks and begins.
     void start(ScanWork const& work, std::unique_ptr<Backend> own, std::string const& call)
     {
-        own_ = std::move(own);
+        own_.emplace(std::move(own), work.n_pulls, work.n_rates);
         n_pulls_ = work.n_pulls;
         n_rates_ = work.n_rates;
         int const ranks = static_cast<int>(names_.size());
         auto const most = static_cast<std::int64_t>((INT_MAX - sizeof(ResultHeader)) / Chunk::bytes(1, n_pulls_, n_rates_));
         queue_.emplace(IndexRange{work.first, work.identity.range.end}, std::min(work.chunk, most), ranks);
+        ready_.insert(0);
         for (int rank = 1; rank < ranks; ++rank)
         {
-            send(rank, tag_call, call);
-            busy_.insert(rank); // preparing
+            mailbox_.send(text_message(rank, tag_call, call));
+            owed_[rank] = 1; // that it is ready
         }
-        computing_ = std::thread([this] { compute(); });
         handing_out_ = std::thread([this] { hand_out(); });
     }
 
     bool started() const { return handing_out_.joinable(); }
 
-    std::string backend_name() const { return own_->name(); }
+    std::string backend_name() const { return own_->backend_name(); }
 
     /// Waits for the results of the points.
     void deliver(IndexRange range, PointOutputs const& outputs)
@@ -197,8 +181,6 @@ public:
         for (std::int64_t done = 0; done < range.size();)
         {
             done += queue_->deliver({range.begin + done, range.end}, outputs.from(done, count(n_pulls_), count(n_rates_)));
-            // There is room for more, or an end to wait for.
-            changed_.notify_all();
             if (done == range.size())
                 break;
             if (!failure_.empty())
@@ -223,52 +205,20 @@ public:
             std::lock_guard const lock(mutex_);
             ending_ = true;
             exit_code_ = exit_code;
-            changed_.notify_all();
         }
         handing_out_.join();
-        computing_.join();
-        return {busy_.begin(), busy_.end()};
+        own_.reset();
+        std::vector<int> silent;
+        for (auto const& [rank, answers] : owed_)
+            if (answers > 0)
+                silent.push_back(rank);
+        return silent;
     }
 
 private:
     static std::int64_t count(std::size_t n) { return static_cast<std::int64_t>(n); }
 
-    /// The thread that computes rank 0's chunks.
-    void compute()
-    {
-        std::unique_lock lock(mutex_);
-        while (!ending_)
-        {
-            auto const range = failure_.empty() ? queue_->hand_out(0, now_s()) : std::nullopt;
-            if (!range)
-            {
-                // Time alone may make a chunk of others overdue.
-                changed_.wait_for(lock, std::chrono::milliseconds(5));
-                continue;
-            }
-            lock.unlock();
-            Chunk chunk;
-            std::string problem;
-            try
-            {
-                chunk.begin = range->begin;
-                chunk.resize(range->size(), n_pulls_, n_rates_);
-                own_->evaluate(*range, chunk.outputs());
-            }
-            catch (std::exception const& error)
-            {
-                problem = error.what();
-            }
-            lock.lock();
-            if (problem.empty())
-                queue_->take_back(0, std::move(chunk), now_s());
-            else
-                fail(0, problem);
-            changed_.notify_all();
-        }
-    }
-
-    /// The thread that talks to the other ranks.
+    /// The thread that gives work to all ranks, this one too, and takes their results.
     void hand_out()
     {
         Pause pause;
@@ -277,11 +227,14 @@ private:
         for (;;)
         {
             lock.unlock();
-            auto const message = receive();
+            auto const message = mailbox_.receive();
+            auto own = own_result();
             lock.lock();
-            bool busy = message.has_value();
+            bool busy = message || own;
             if (message)
                 take(*message);
+            if (own)
+                take_result(0, std::move(*own));
             if (stopped_())
                 stopping_ = true;
             if (stopping_)
@@ -289,66 +242,106 @@ private:
             if (ending_)
             {
                 ending_since = ending_since > 0.0 ? ending_since : now_s();
-                for (int const rank : idle_)
-                    send(rank, tag_end, &exit_code_, sizeof exit_code_);
-                idle_.clear();
                 double const longest = std::max(least_wait_s, wait_factor * queue_->mean_duration_s());
-                if (busy_.empty() || now_s() - ending_since > longest)
+                if (end_ranks() || now_s() - ending_since > longest)
                     return;
             }
             else if (failure_.empty())
                 busy = assign() || busy;
-            if (busy)
+            if (busy || mailbox_.is_busy())
                 pause.reset();
-            else
+            if (!busy)
             {
                 lock.unlock();
-                pause();
+                own_->wait(pause.time());
+                pause.grow();
                 lock.lock();
             }
         }
     }
 
+    /// What this rank computed, if anything; if it cannot, it is given no more.
+    std::optional<Chunk> own_result()
+    {
+        try
+        {
+            return own_->take();
+        }
+        catch (std::exception const& error)
+        {
+            std::lock_guard const lock(mutex_);
+            ready_.erase(0);
+            owed_.erase(0);
+            fail(0, error.what());
+            return std::nullopt;
+        }
+    }
+
     void take(Message const& message)
     {
+        int const rank = message.rank;
         switch (message.tag)
         {
         case tag_ready:
-            spdlog::info("{}: {}", names_[static_cast<std::size_t>(message.rank)], message.text());
+            spdlog::info("{}: {}", names_[static_cast<std::size_t>(rank)], message.text());
+            ready_.insert(rank);
+            --owed_[rank];
             break;
         case tag_result:
-            queue_->take_back(message.rank, unpack(message.bytes, n_pulls_, n_rates_), now_s());
-            changed_.notify_all();
+            take_result(rank, unpack(message, n_pulls_, n_rates_));
             break;
         case tag_failure:
-            fail(message.rank, message.text());
+            fail(rank, message.text());
+            // It waits for the end and gives no other answer.
+            ready_.insert(rank);
+            owed_[rank] = 0;
             break;
         case tag_stop:
             stopping_ = true;
-            return;
+            break;
         default:
-            return;
+            break;
         }
-        busy_.erase(message.rank);
-        idle_.insert(message.rank);
     }
 
-    /// Gives work to whoever has none. \returns whether anybody got some
+    void take_result(int rank, Chunk&& chunk)
+    {
+        --owed_[rank];
+        queue_->take_back(rank, std::move(chunk), now_s());
+        changed_.notify_all();
+    }
+
+    /// Gives work to whoever has too little, one chunk to each before anybody gets a second. \returns whether anybody got some
     bool assign()
     {
         bool any = false;
-        for (auto next = idle_.begin(); next != idle_.end();)
-        {
-            int const rank = *next++;
-            auto const range = queue_->hand_out(rank, now_s());
-            if (!range)
-                continue;
-            send(rank, tag_work, &*range, sizeof *range);
-            idle_.erase(rank);
-            busy_.insert(rank);
-            any = true;
-        }
+        for (int chunks = 1; chunks <= chunks_of_a_rank; ++chunks)
+            for (int const rank : ready_)
+                if (owed_[rank] < chunks)
+                    if (auto const range = queue_->hand_out(rank, now_s()))
+                    {
+                        if (rank == 0)
+                            own_->give(*range);
+                        else
+                            mailbox_.send(value_message(rank, tag_work, *range));
+                        ++owed_[rank];
+                        any = true;
+                    }
         return any;
+    }
+
+    /// Ends the other ranks that owe nothing any more, and waits for no result of this one. \returns whether all have ended
+    bool end_ranks()
+    {
+        ready_.erase(0);
+        owed_.erase(0);
+        std::erase_if(ready_, [this](int rank) {
+            if (owed_[rank] > 0)
+                return false;
+            mailbox_.send(value_message(rank, tag_end, exit_code_));
+            return true;
+        });
+        return std::all_of(owed_.begin(), owed_.end(), [](auto const& owed) { return owed.second <= 0; });
     }
 
     void fail(int rank, std::string const& problem)
@@ -358,27 +351,30 @@ private:
         changed_.notify_all();
     }
 
+    /// While it computes one the next is on its way, and the one before.
+    static constexpr int chunks_of_a_rank = 2;
+
     /// A rank that still has not answered the end of all after this time [s], and after so many times what a chunk takes, never
     /// will.
     static constexpr double least_wait_s = 5.0;
     static constexpr double wait_factor = 20.0;
 
     std::vector<std::string> names_; ///< by rank
+    Mailbox& mailbox_;               ///< used by the thread that hands out, once that has started
     std::function<bool()> stopped_;
-    std::unique_ptr<Backend> own_;
+    std::optional<ChunkWorker> own_;
     std::size_t n_pulls_ = 0;
     std::size_t n_rates_ = 0;
-    std::mutex mutex_; ///< of everything below; MPI is called by the thread that hands out alone
+    std::mutex mutex_; ///< of everything below
     std::condition_variable changed_;
     std::optional<ChunkQueue> queue_;
-    std::set<int> idle_;
-    std::set<int> busy_;
+    std::set<int> ready_;     ///< ranks that take work
+    std::map<int, int> owed_; ///< answers that a rank has not given yet
     std::int64_t wanted_ = 0; ///< behind the last point that somebody waits for
     bool stopping_ = false;
     bool ending_ = false;
     int exit_code_ = 1;
     std::string failure_;
-    std::thread computing_;
     std::thread handing_out_;
 };
 
@@ -488,7 +484,7 @@ void MpiTeam::lead(ScanOptions& options)
     std::vector<std::string> names;
     for (int rank = 0; rank < size_; ++rank)
         names.push_back(name(rank));
-    leader_ = std::make_unique<ChunkLeader>(std::move(names), stopped_);
+    leader_ = std::make_unique<ChunkLeader>(std::move(names), mailbox_, stopped_);
     options.interrupted = [leader = leader_.get()] { return leader->stopped(); };
     options.make_backend = [leader = leader_.get(), device = options.device, route = options.route,
                             threads = options.threads](ScanWork const& work) -> std::unique_ptr<Backend> {
@@ -508,7 +504,7 @@ bool MpiTeam::called(int& exit_code)
     Pause pause;
     for (;;)
     {
-        auto const message = receive();
+        auto const message = mailbox_.receive();
         if (!message)
             pause();
         else if (message->tag == tag_call)
@@ -518,7 +514,7 @@ bool MpiTeam::called(int& exit_code)
         }
         else if (message->tag == tag_end)
         {
-            exit_code = end_code(*message);
+            exit_code = value_of<int>(*message);
             return false;
         }
     }
@@ -538,50 +534,54 @@ int MpiTeam::work(ScanConfiguration const& configuration, DataFolder& data, Scan
                                    differences_text(differences)));
     auto const problem = std::make_shared<Problem const>(std::make_shared<Prepared const>(std::move(inputs)), configuration.axes,
                                                          configuration.fixed);
-    auto const backend = make_backend(options.device, problem, options.route, options.threads);
-    auto const n_pulls = call.at("pulls").get<std::size_t>();
-    auto const n_rates = call.at("rates").get<std::size_t>();
-    send(0, tag_ready, options.device.description);
+    ChunkWorker worker{make_backend(options.device, problem, options.route, options.threads), call.at("pulls").get<std::size_t>(),
+                       call.at("rates").get<std::size_t>()};
+    mailbox_.send(text_message(0, tag_ready, options.device.description));
 
     Pause pause;
-    Chunk chunk;
     for (bool told = false;;)
     {
         if (!told && stopped_())
         {
-            send(0, tag_stop, "");
+            mailbox_.send({0, tag_stop, {}});
             told = true;
         }
-        auto const message = receive();
-        if (!message)
+        auto const message = mailbox_.receive();
+        if (message && message->tag == tag_end)
+            return value_of<int>(*message);
+        if (message)
+            worker.give(value_of<IndexRange>(*message));
+        auto chunk = worker.take();
+        if (chunk)
+            mailbox_.send(pack(*chunk));
+        if (message || chunk || mailbox_.is_busy())
+            pause.reset();
+        if (!message && !chunk)
         {
-            pause();
-            continue;
+            worker.wait(pause.time());
+            pause.grow();
         }
-        pause.reset();
-        if (message->tag == tag_end)
-            return end_code(*message);
-        IndexRange range;
-        std::memcpy(&range, message->bytes.data(), sizeof range);
-        chunk.begin = range.begin;
-        chunk.resize(range.size(), n_pulls, n_rates);
-        backend->evaluate(range, chunk.outputs());
-        auto const result = pack(chunk);
-        send(0, tag_result, result.data(), result.size());
     }
 }
 
 int MpiTeam::fail(std::string const& reason)
 {
-    send(0, tag_failure, reason);
+    send_all(); // results, which rank 0 might not take any more once it knows
+    mailbox_.send(text_message(0, tag_failure, reason));
     for (Pause pause;;)
     {
-        auto const message = receive();
+        auto const message = mailbox_.receive();
         if (!message)
             pause();
         else if (message->tag == tag_end)
-            return end_code(*message);
+            return value_of<int>(*message);
     }
+}
+
+void MpiTeam::send_all()
+{
+    for (Pause pause; !mailbox_.all_sent();)
+        pause();
 }
 
 void MpiTeam::finish(int exit_code)
@@ -591,7 +591,9 @@ void MpiTeam::finish(int exit_code)
         lost = leader_->finish(exit_code);
     else if (leads())
         for (int rank = 1; rank < size_; ++rank)
-            send(rank, tag_end, &exit_code, sizeof exit_code);
+            mailbox_.send(value_message(rank, tag_end, exit_code));
+    if (lost.empty())
+        send_all();
     if (!lost.empty())
     {
         for (int const rank : lost)

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/mpi/mailbox.hpp"
 #include "host/scan/scan_team.hpp"
 
 namespace nuscan
@@ -15,8 +16,9 @@ namespace nuscan
 
 class ChunkLeader;
 
-/// Rank 0 leads. It computes too, in a thread of its own; another thread of it hands out chunks and receives results. The other ranks
-/// wait without using their processor until rank 0 has checked everything and calls them.
+/// Rank 0 leads: a thread of it hands out chunks and receives results. Every rank, this one too, computes in a thread of its own and has
+/// the next chunk before it is done with one. The others wait without using their processor until rank 0 has checked everything and
+/// calls them.
 class MpiTeam : public ScanTeam
 {
 public:
@@ -47,6 +49,7 @@ public:
 private:
     std::string own_device(std::string const& text) const;
     std::string name(int rank) const;
+    void send_all();
 
     std::function<bool()> stopped_;
     int rank_ = 0;
@@ -56,6 +59,7 @@ private:
     int threads_ = 1;                ///< this rank's share of the processors that it may run on
     std::vector<std::string> nodes_; ///< by rank
     std::string call_;               ///< what rank 0 called with
+    Mailbox mailbox_;
     std::unique_ptr<ChunkLeader> leader_;
 };
 

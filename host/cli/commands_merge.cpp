@@ -21,8 +21,8 @@ void add_merge(CLI::App& app, Program& program)
     command->add_flag("--virtual", options->as_virtual, "Leave the values in the shards: OUT.h5 refers to them");
     command->add_flag("--replace", options->replace, "Replace an existing output");
     command->footer(
-        "Every checksum of every shard is verified. Where points are missing nothing is written, the commands that compute them\n"
-        "are printed, and the exit code is 3.\n"
+        "Every checksum of every shard is verified. Where shards are damaged (exit code 1), or points missing or in two shards\n"
+        "(exit code 3), nothing is written, and the commands that compute what is missing or damaged are printed.\n"
         "Example: nuscan merge vector.shard-*.h5 -o vector.h5");
     command->callback([options, shards, output, &program] {
         options->shards.assign(shards->begin(), shards->end());
@@ -31,18 +31,24 @@ void add_merge(CLI::App& app, Program& program)
         MergeResult const result = merge_surfaces(*options);
         for (auto const& note : result.notes)
             spdlog::warn("{}", note);
+        for (DamagedShard const& shard : result.damaged)
+            spdlog::error("{}", shard.problem);
         for (Overlap const& overlap : result.overlaps)
-            spdlog::warn("points [{}, {}) are in {} and in {}; those of the first are taken", overlap.range.begin,
-                         overlap.range.end, overlap.first, overlap.second);
-        if (!result.holes.empty())
+            spdlog::error("points [{}, {}) are in {} and in {}: name one of them", overlap.range.begin, overlap.range.end,
+                          overlap.first, overlap.second);
+        for (IndexRange const& hole : result.holes)
+            spdlog::error("points [{}, {}) are in no shard{}", hole.begin, hole.end,
+                          result.damaged.empty() ? "" : " that is whole");
+        if (!result.complete())
         {
-            for (IndexRange const& hole : result.holes)
-                spdlog::error("points [{}, {}) are in no shard", hole.begin, hole.end);
-            spdlog::error("nothing is written; {}", result.missing_commands.empty() ? "compute the missing shards and merge again"
-                                                                                    : "these commands compute what is missing:");
-            for (auto const& missing : result.missing_commands)
-                fmt::print("{}\n", missing);
-            program.exit_code = exit_incomplete;
+            bool const to_compute = !result.damaged.empty() || !result.holes.empty();
+            spdlog::error("nothing is written{}", !to_compute ? ""
+                                                  : result.commands.empty()
+                                                      ? "; compute what is missing or damaged and merge again"
+                                                      : "; these commands compute what is missing or damaged:");
+            for (auto const& line : result.commands)
+                fmt::print("{}\n", line);
+            program.exit_code = result.damaged.empty() ? exit_incomplete : exit_failure;
             return;
         }
         auto const& meta = result.meta;

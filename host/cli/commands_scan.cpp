@@ -106,7 +106,7 @@ struct GridOptions : CommonOptions
     std::string output;
     std::optional<long long> nodes;
     std::optional<long long> chunk;
-    std::string shard;
+    std::optional<std::string> shard;
     bool restart = false;
 
     ScanConfiguration configuration() const
@@ -130,8 +130,8 @@ struct GridOptions : CommonOptions
         scan.threads = thread_count();
         scan.device = chosen_device();
         scan.route = parse_route(route);
-        if (!shard.empty())
-            scan.shard = parse_shard(shard);
+        if (shard)
+            scan.shard = parse_shard(*shard);
         return scan;
     }
 };
@@ -224,6 +224,8 @@ void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, Sc
     job.memory_bytes = plan_scan(configuration, inputs, scan).memory_bytes;
     job.title = configuration.title;
     job.output = grid.output.empty() ? std::filesystem::path(grid.grid).stem().string() + ".h5" : grid.output;
+    if (job.output.find('\n') != job.output.npos)
+        throw InputError("--output: a name of several lines does not go into a script; choose another one");
     job.folder = std::filesystem::current_path().string();
     job.gpu = scan.device.kind == DeviceKind::cuda;
     job.threads = grid.threads.has_value();
@@ -370,6 +372,7 @@ void add_scan(CLI::App& app, Program& program)
         "         nuscan scan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200 -o coarse.h5\n"
         "         nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5 --shard 3/64");
     command->callback([options, &program] {
+        catch_signals();
         auto const configuration = options->configuration();
         if (program.team)
             program.team->settle(options->device, options->threads);
@@ -390,7 +393,6 @@ void add_scan(CLI::App& app, Program& program)
             if (show_progress)
                 printer(progress);
         };
-        catch_signals();
         scan.interrupted = stop_requested;
         if (program.team)
             program.team->lead(scan);
@@ -404,7 +406,7 @@ void add_scan(CLI::App& app, Program& program)
                              scan.shard->reason.empty() ? "" : fmt::format(" ({})", scan.shard->reason), range.begin, range.end,
                              configuration.size(), output);
             else if (char const* const task = std::getenv("SLURM_ARRAY_TASK_ID"))
-                spdlog::info("this is task {} of a Slurm array, but the whole grid is scanned: --shard slurm would take the task's "
+                spdlog::warn("this is task {} of a Slurm array, but the whole grid is scanned: --shard slurm would take the task's "
                              "part",
                              task);
             spdlog::info("data from {}", data.root().string());
@@ -424,7 +426,10 @@ void add_scan(CLI::App& app, Program& program)
         switch (result.outcome)
         {
         case ScanOutcome::already_finished:
-            spdlog::info("{} is finished already, made by the same configuration on {}", output, meta.stop_utc);
+            spdlog::info(
+                "{} is finished already, made by the same configuration on {} (backend {}, route {}); --restart computes it "
+                "anew",
+                output, meta.stop_utc, meta.backend, meta.route);
             if (meta.failed)
             {
                 spdlog::error("{} failed its self-check; --restart computes it anew", output);

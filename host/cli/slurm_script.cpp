@@ -154,9 +154,9 @@ std::string slurm_script(SlurmJob const& job)
     words.push_back(fmt::format("--shard \"$SLURM_ARRAY_TASK_ID/{}\" -o {} &", job.shards, shell_quote(job.output)));
     text += pass_signals_on + join(words, " ") + "\n" + wait_and_requeue;
     auto const first = shard_path(job.output, {1, job.shards, {}});
-    auto pattern = first.string();
-    auto const at = pattern.rfind(".shard-") + 7;
-    pattern.replace(at, pattern.find('-', at) - at, "*");
+    auto const file = first.string();
+    auto const at = file.rfind(".shard-") + 7;
+    auto const pattern = shell_quote(file.substr(0, at)) + "*" + shell_quote(file.substr(file.find('-', at)));
     text += fmt::format("# When all are done: nuscan merge {} -o {}\n", pattern, shell_quote(job.output));
     return text;
 }

@@ -7,8 +7,10 @@
 #include <cstring>
 #include <fstream>
 #include <limits>
+#include <map>
 #include <new>
 #include <system_error>
+#include <tuple>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -28,7 +30,8 @@ namespace
 
 // Bounds on what a file may make us allocate; far above anything that is written here.
 constexpr std::size_t max_string_bytes = std::size_t{64} << 20;
-constexpr std::size_t max_heap_object = 4080; // one string of variable length
+constexpr std::size_t max_heap_object = 4080; // one string of variable length; HDF5 copies it to a buffer of 4096 bytes at least
+constexpr std::size_t max_heap = std::size_t{16} << 20;
 constexpr hssize_t max_strings = 65536;
 constexpr std::size_t max_names = 65536;
 constexpr std::uint64_t max_chunk_bytes = std::uint64_t{256} << 20;
@@ -70,10 +73,20 @@ std::string innermost_message()
 //   library tries again. The driver never reports a failed write. It keeps the errno, drops whatever comes later, and lets HDF5
 //   close in peace; File::check_disk() and File::close() then tell.
 // - It trusts the heap of strings of variable length, the only part of a file without a checksum: a wrong size there is a crash or
-//   an endless loop. The driver inspects what it reads.
+//   an endless loop. The driver inspects what it reads. Lists of what virtual datasets refer to are there, too, and may be longer than any
+//   string: where strings are read, long ones are not shown.
 // And it lets the writer of a surface say where chunks lie (File::place_chunk): HDF5 asks the driver for room.
 
 } // namespace
+
+constexpr std::size_t heap_header_size = 16; // of an object of it, too
+
+/// What HDF5 is shown in place of the bytes that are in a file.
+struct Overlay
+{
+    haddr_t address;
+    std::array<unsigned char, heap_header_size> bytes;
+};
 
 struct DiskFile
 {
@@ -85,6 +98,8 @@ struct DiskFile
     ino_t inode;
     Disk* disk;
     std::size_t waiting; ///< bytes written since the disk was last set to work
+    std::vector<Overlay> overlays;
+    std::map<haddr_t, haddr_t> heaps; ///< where overlays may be: ends by beginnings
 };
 
 namespace
@@ -151,6 +166,9 @@ H5FD_t* driver_open(char const* name, unsigned flags, hid_t access, haddr_t)
     if (!opened || !readable)
     {
         info->disk->error = opened ? EINVAL : errno;
+        // HDF5 looks for a file of a virtual dataset in several folders.
+        if (info->disk->error != ENOENT && info->disk->error != ENOTDIR)
+            info->disk->source_error = info->disk->error;
         if (descriptor >= 0)
             ::close(descriptor);
         return nullptr;
@@ -198,7 +216,8 @@ herr_t driver_close(H5FD_t* handle)
 
 int driver_compare(H5FD_t const* a, H5FD_t const* b)
 {
-    auto const key = [](DiskFile const* file) { return std::pair{file->device, file->inode}; };
+    // What is shown of them differs.
+    auto const key = [](DiskFile const* file) { return std::tuple{file->device, file->inode, file->disk->shows_lists}; };
     auto const first = key(disk_file(a));
     auto const second = key(disk_file(b));
     return first < second ? -1 : (second < first ? 1 : 0);
@@ -257,41 +276,48 @@ std::uint64_t number_at(unsigned char const* bytes, std::size_t size)
     return value;
 }
 
-/// Whether an object of a global heap, if it is what a virtual dataset refers to, is what was written: HDF5 reads its names before it looks
-/// at the checksum, to wherever they end. Format: HDF5 File Format Specification 3.0, III.E "Global Heap Block for Virtual Datasets".
+/// Whether an object of a global heap is a string, or what a virtual dataset refers to as it was written: HDF5 reads its names before it
+/// looks at the checksum, to wherever they end. Format: HDF5 File Format Specification 3.0, III.E "Global Heap Block for Virtual Datasets".
 /// Other objects that begin with a zero are taken for one, too: in what this program writes there are none of that length.
 bool is_harmless_object(unsigned char const* bytes, std::uint64_t size)
 {
     constexpr std::uint64_t checksum_size = 4;
     constexpr std::uint64_t least = 1 + 8 + checksum_size; // version, number of sources
     if (size < least || bytes[0] != 0)
-        return true;
+        return size <= max_heap_object;
     std::uint64_t const checked = size - checksum_size;
     return number_at(bytes + checked, checksum_size) == h5::lookup3(bytes, checked);
 }
 
-constexpr std::size_t heap_header_size = 16; // of an object of it, too
+/// An object of a global heap that is longer than any string.
+struct LongObject
+{
+    std::uint64_t offset; ///< of its header, in the heap
+    std::uint64_t size;   ///< with the header
+};
 
-/// Whether the objects of a global heap of \p size bytes lie inside it and overrun no buffer of HDF5, which has at least 4096 bytes.
-/// Format: HDF5 File Format Specification 3.0, III.E.
-bool is_harmless_heap(unsigned char const* bytes, std::uint64_t size)
+/// Whether the objects of a global heap of \p size bytes lie inside it and no string overruns a buffer of HDF5. Format: HDF5 File Format
+/// Specification 3.0, III.E. \param long_ones  lists of what virtual datasets refer to that are longer than any string
+bool is_harmless_heap(unsigned char const* heap, std::uint64_t size, std::vector<LongObject>& long_ones)
 {
     constexpr std::uint64_t smallest = 4096;
     if (size < smallest)
         return false;
-    std::uint64_t left = size - heap_header_size;
-    for (bytes += heap_header_size; left >= heap_header_size;)
+    for (std::uint64_t at = heap_header_size; size - at >= heap_header_size;)
     {
-        bool const used = number_at(bytes, 2) != 0;
-        std::uint64_t const object_size = number_at(bytes + 8, 8);
+        std::uint64_t const left = size - at;
+        unsigned char const* const object = heap + at;
+        bool const used = number_at(object, 2) != 0;
+        std::uint64_t const object_size = number_at(object + 8, 8);
         // The size of free space includes the header.
-        if (used ? object_size > max_heap_object : object_size < heap_header_size)
+        if (object_size > left || (!used && object_size < heap_header_size))
             return false;
         std::uint64_t const step = used ? heap_header_size + (object_size + 7) / 8 * 8 : object_size;
-        if (step > left || (used && !is_harmless_object(bytes + heap_header_size, object_size)))
+        if (step > left || (used && !is_harmless_object(object + heap_header_size, object_size)))
             return false;
-        bytes += step;
-        left -= step;
+        if (used && object_size > max_heap_object)
+            long_ones.push_back({at, step});
+        at += step;
     }
     return true;
 }
@@ -319,29 +345,72 @@ bool read_from_disk(DiskFile const& file, haddr_t address, void* data, std::size
     return true;
 }
 
+/// Shows an object of a heap as free space: nothing can refer to it.
+Overlay hidden(haddr_t heap, LongObject const& object)
+{
+    Overlay overlay{heap + object.offset, {}};
+    for (std::size_t i = 0; i < 8; ++i)
+        overlay.bytes[8 + i] = static_cast<unsigned char>(object.size >> 8 * i);
+    return overlay;
+}
+
 /// Whether bytes just read are harmless: no global heap, or a harmless one. Of a large one HDF5 reads the beginning, then the rest: all of it
 /// is looked at now.
-bool is_harmless(DiskFile const& file, haddr_t address, unsigned char const* bytes, std::size_t size)
+bool is_harmless(DiskFile& file, haddr_t address, unsigned char const* bytes, std::size_t size)
 {
     constexpr std::string_view signature = "GCOL";
-    constexpr std::uint64_t largest = std::uint64_t{16} << 20;
     if (size < heap_header_size || std::memcmp(bytes, signature.data(), signature.size()) != 0)
         return true;
     std::uint64_t const heap_size = number_at(bytes + 8, 8);
-    if (heap_size <= size)
-        return is_harmless_heap(bytes, heap_size);
-    if (heap_size > largest)
+    std::vector<unsigned char> whole;
+    if (heap_size > size)
+    {
+        if (heap_size > max_heap)
+            return false;
+        whole.resize(heap_size);
+        if (!read_from_disk(file, address, whole.data(), whole.size()))
+            return false;
+        bytes = whole.data();
+    }
+    std::vector<LongObject> long_ones;
+    if (!is_harmless_heap(bytes, heap_size, long_ones))
         return false;
-    std::vector<unsigned char> whole(heap_size);
-    return read_from_disk(file, address, whole.data(), whole.size()) && is_harmless_heap(whole.data(), heap_size);
+    if (file.disk->shows_lists)
+        return true;
+    // Another one in the same place would not be shown as it was looked at.
+    auto const after = file.heaps.upper_bound(address);
+    if ((after != file.heaps.end() && after->first < address + heap_size)
+        || (after != file.heaps.begin() && std::prev(after)->first != address && std::prev(after)->second > address))
+        return false;
+    if (!file.heaps.emplace(address, address + heap_size).second)
+        return file.heaps.at(address) == address + heap_size; // looked at before
+    for (LongObject const& object : long_ones)
+        file.overlays.push_back(hidden(address, object));
+    return true;
+}
+
+/// Puts overlays over bytes read from \p address on.
+void cover(std::vector<Overlay> const& overlays, haddr_t address, unsigned char* bytes, std::size_t size)
+{
+    for (Overlay const& overlay : overlays)
+    {
+        haddr_t const begin = std::max(address, overlay.address);
+        haddr_t const end = std::min(address + size, overlay.address + overlay.bytes.size());
+        if (begin < end)
+            std::memcpy(bytes + (begin - address), overlay.bytes.data() + (begin - overlay.address), end - begin);
+    }
 }
 
 herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer)
 {
-    if (!read_from_disk(*disk_file(handle), address, buffer, size))
+    DiskFile& file = *disk_file(handle);
+    if (!read_from_disk(file, address, buffer, size))
         return driver_failure(errno_text(errno));
-    auto const* const bytes = static_cast<unsigned char const*>(buffer);
-    return is_harmless(*disk_file(handle), address, bytes, size) ? 0 : driver_failure("damaged heap of strings or sources");
+    auto* const bytes = static_cast<unsigned char*>(buffer);
+    if (!is_harmless(file, address, bytes, size))
+        return driver_failure("damaged heap of strings or sources");
+    cover(file.overlays, address, bytes, size);
+    return 0;
 }
 
 /// Sets the disk to work on what was written every now and then: it then writes while the next points come in, and closing, which waits
@@ -513,13 +582,15 @@ struct OpenAttribute
     std::string what; ///< for messages: attribute 'x' of '/y'
 };
 
-OpenAttribute open_attribute(hid_t object, std::string const& name)
+/// \param path  of the object, from \p object on
+OpenAttribute open_attribute(hid_t object, std::string const& name, std::string const& path = ".")
 {
     OpenAttribute a;
-    a.what = fmt::format("attribute '{}' of '{}'", name, object_name(object));
-    if (!has_attribute(object, name))
+    a.what = fmt::format("attribute '{}' of '{}{}'", name, object_name(object) == "/" && path != "." ? "" : object_name(object),
+                         path == "." ? "" : "/" + path);
+    if (check(H5Aexists_by_name(object, path.c_str(), name.c_str(), H5P_DEFAULT), a.what) == 0)
         throw Error{"no " + a.what};
-    a.attribute = {H5Aopen(object, name.c_str(), H5P_DEFAULT), a.what};
+    a.attribute = {H5Aopen_by_name(object, path.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT), a.what};
     a.type = {H5Aget_type(a.attribute.id()), a.what};
     a.space = {H5Aget_space(a.attribute.id()), a.what};
     return a;
@@ -872,6 +943,7 @@ File File::create(fs::path const& path, bool keep)
     File file;
     file.disk_ = std::make_unique<Disk>();
     file.disk_->keep = keep;
+    file.disk_->shows_lists = true;
     Handle const access = driver_access(file.disk_.get());
     // From this version on the metadata carry checksums too.
     check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), "cannot create");
@@ -884,15 +956,20 @@ File File::create(fs::path const& path, bool keep)
 
 File File::open(fs::path const& path)
 {
-    return open(path, H5F_ACC_RDONLY);
+    return open(path, H5F_ACC_RDONLY, false);
+}
+
+File File::open_for_virtual(fs::path const& path)
+{
+    return open(path, H5F_ACC_RDONLY, true);
 }
 
 File File::open_to_change(fs::path const& path)
 {
-    return open(path, H5F_ACC_RDWR);
+    return open(path, H5F_ACC_RDWR, true);
 }
 
-File File::open(fs::path const& path, unsigned flags)
+File File::open(fs::path const& path, unsigned flags, bool shows_lists)
 {
     // HDF5 does not tell these apart; and it would wait for a pipe.
     std::error_code error;
@@ -908,6 +985,7 @@ File File::open(fs::path const& path, unsigned flags)
 
     File file;
     file.disk_ = std::make_unique<Disk>();
+    file.disk_->shows_lists = shows_lists;
     Handle const access = driver_access(file.disk_.get());
     if (flags == H5F_ACC_RDWR) // what is added carries checksums too
         check(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), "cannot open");
@@ -971,6 +1049,12 @@ void File::read(std::uint64_t address, void* data, std::size_t bytes) const
 {
     if (!read_from_disk(*disk_->file, address, data, bytes))
         throw Error{fmt::format("cannot read: {}", errno_text(errno))};
+}
+
+void File::check_sources() const
+{
+    if (disk_->source_error != 0)
+        throw Error{fmt::format("a file that values are in cannot be opened: {}", errno_text(disk_->source_error))};
 }
 
 void File::check_disk() const
@@ -1120,18 +1204,37 @@ bool read_bool(hid_t object, std::string const& name)
     return value != 0;
 }
 
+namespace
+{
+
+std::vector<std::string> read_strings(OpenAttribute const& a)
+{
+    return read_all_strings(a.type, a.space, a.what, [&](hid_t type, void* to) { return H5Aread(a.attribute.id(), type, to); });
+}
+
+std::string read_string(OpenAttribute const& a)
+{
+    auto all = read_strings(a);
+    if (all.size() != 1)
+        throw Error{fmt::format("{} is not a single value", a.what)};
+    return std::move(all.front());
+}
+
+} // namespace
+
 std::string read_string(hid_t object, std::string const& name)
 {
-    auto all = read_strings(object, name);
-    if (all.size() != 1)
-        throw Error{fmt::format("attribute '{}' of '{}' is not a single value", name, object_name(object))};
-    return std::move(all.front());
+    return read_string(open_attribute(object, name));
+}
+
+std::string read_string(hid_t group, std::string const& path, std::string const& name)
+{
+    return read_string(open_attribute(group, name, path));
 }
 
 std::vector<std::string> read_strings(hid_t object, std::string const& name)
 {
-    OpenAttribute const a = open_attribute(object, name);
-    return read_all_strings(a.type, a.space, a.what, [&](hid_t type, void* to) { return H5Aread(a.attribute.id(), type, to); });
+    return read_strings(open_attribute(object, name));
 }
 
 void write_text(hid_t parent, std::string const& name, std::string const& text)

@@ -87,7 +87,9 @@ struct DiskFile;
 struct Disk
 {
     int error = 0;                      ///< errno of opening, or of the first write that failed; later ones are dropped
+    int source_error = 0;               ///< errno of opening another file that a virtual dataset refers to
     bool sync = false;                  ///< on closing, wait until the data are on the disk
+    bool shows_lists = false;           ///< of what virtual datasets refer to, however long: no strings are read then
     bool keep = false;                  ///< what a file that is created anew held before stays until it is overwritten
     std::optional<std::uint64_t> place; ///< address of the chunk that is being placed
     bool placed = false;                ///< HDF5 has taken it
@@ -103,9 +105,12 @@ public:
     /// Creates or replaces a file. Its metadata carry checksums (HDF5 1.10 format).
     /// \param keep  what a file of that name holds stays where nothing is written: for read() of what reserve() kept apart
     static File create(std::filesystem::path const& path, bool keep = false);
-    /// Opens a file for reading. Throws Error saying whether it is missing, no HDF5 file or damaged.
+    /// Opens a file for reading. Throws Error saying whether it is missing, no HDF5 file or damaged. Virtual datasets that refer to more than
+    /// about a dozen others cannot be opened.
     static File open(std::filesystem::path const& path);
-    /// The same for changing it in place.
+    /// The same for virtual datasets. Strings must not be read: HDF5 takes a long list for one if the file says so, and crashes.
+    static File open_for_virtual(std::filesystem::path const& path);
+    /// The same for changing it in place, not for reading strings either.
     static File open_to_change(std::filesystem::path const& path);
     ~File() { abandon(); }
     File(File&&) noexcept = default;
@@ -130,6 +135,9 @@ public:
     /// Reads from reserved bytes what was written out; what was never written is any bits. Throws Error if the system cannot.
     void read(std::uint64_t address, void* data, std::size_t bytes) const;
 
+    /// After reading virtual datasets: throws Error if a file that they refer to could not be opened. HDF5 reads fill values then.
+    void check_sources() const;
+
     /// Throws Error with the system's reason if something could not be written: HDF5 itself is not told.
     void check_disk() const;
     /// Flushes, closes and waits for the disk; throws Error if any of it fails.
@@ -137,7 +145,7 @@ public:
 
 private:
     File() = default;
-    static File open(std::filesystem::path const& path, unsigned flags);
+    static File open(std::filesystem::path const& path, unsigned flags, bool shows_lists);
     void abandon() noexcept;
 
     std::unique_ptr<Disk> disk_; ///< outlives the handle
@@ -176,6 +184,8 @@ double read_double(hid_t object, std::string const& name);
 std::int64_t read_int(hid_t object, std::string const& name);
 bool read_bool(hid_t object, std::string const& name);
 std::string read_string(hid_t object, std::string const& name);
+/// The same of the object at a path, which is not opened.
+std::string read_string(hid_t group, std::string const& path, std::string const& name);
 std::vector<std::string> read_strings(hid_t object, std::string const& name);
 
 /// Scalar string datasets, for long texts.

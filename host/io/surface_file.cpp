@@ -14,6 +14,7 @@
 
 #include "host/io/hdf5_file.hpp"
 #include "host/support/error.hpp"
+#include "host/support/open_files.hpp"
 
 namespace fs = std::filesystem;
 
@@ -951,11 +952,12 @@ struct SurfaceReader::Impl
 {
     fs::path path;
     h5::File file;
+    std::optional<h5::File> virtual_file; ///< the same one for the values of a virtual surface
     SurfaceLayout layout;
     SurfaceMeta meta;
     PointRecord best_fit;
     PointRecord null;
-    h5::Handle grid;
+    h5::Handle grid;                                                        ///< values and edges
     std::map<std::string, std::vector<h5::VirtualTarget>> virtual_datasets; ///< by their paths
 
     /// \param part_of_virtual  it is a shard that a virtual surface refers to
@@ -964,7 +966,12 @@ struct SurfaceReader::Impl
         require_schema(file.id());
         meta = read_meta(file.id(), "meta", true);
         h5::Handle const axes = h5::open_group(file.id(), "axes");
-        grid = h5::open_group(file.id(), "grid");
+        if (!meta.shards.empty() && !part_of_virtual)
+        {
+            allow_open_files(meta.shards.size()); // HDF5 keeps them open, and reads fill values where it cannot
+            virtual_file.emplace(h5::File::open_for_virtual(path));
+        }
+        grid = h5::open_group(virtual_file ? virtual_file->id() : file.id(), "grid");
         std::vector<std::string> const names = read_order(axes.id());
         if (names.empty() || names.size() > static_cast<std::size_t>(max_axes))
             throw h5::Error{fmt::format("{} axes; 1 to {} are possible", names.size(), max_axes)};
@@ -1058,7 +1065,7 @@ struct SurfaceReader::Impl
     {
         if (!h5::exists(grid.id(), "pulls"))
             return;
-        layout.pulls = read_order(h5::open_group(grid.id(), "pulls").id());
+        layout.pulls = read_order(h5::open_group(file.id(), "grid/pulls").id());
         for (std::string const& name : layout.pulls)
             require_doubles(open("pulls", name), dims);
     }
@@ -1067,7 +1074,7 @@ struct SurfaceReader::Impl
     {
         if (!h5::exists(grid.id(), "rates"))
             return;
-        for (std::string const& name : read_order(h5::open_group(grid.id(), "rates").id()))
+        for (std::string const& name : read_order(h5::open_group(file.id(), "grid/rates").id()))
         {
             RateRecord rate;
             rate.experiment = name;
@@ -1076,7 +1083,7 @@ struct SurfaceReader::Impl
             if (bins(rate) < 1)
                 throw h5::Error{fmt::format("'/grid/rates/{}' has no bins", edges_name(rate))};
             require_doubles(dataset, with_bins(dims, rate));
-            rate.unit = h5::read_string(dataset.id(), "units");
+            rate.unit = h5::read_string(file.id(), "grid/rates/" + name, "units");
             layout.rates.push_back(std::move(rate));
         }
     }
@@ -1089,8 +1096,40 @@ struct SurfaceReader::Impl
                                         layout.range.begin, layout.range.end)};
         std::int64_t const per_point = dims.size() > layout.axes.size() ? dims.back() : 1;
         std::vector<T> all(static_cast<std::size_t>(range.size() * per_point));
-        h5::read_flat(dataset.id(), dims, range.begin * per_point, range.end * per_point, all.data());
+        try
+        {
+            h5::read_flat(dataset.id(), dims, range.begin * per_point, range.end * per_point, all.data());
+            if (virtual_file)
+                virtual_file->check_sources();
+        }
+        catch (h5::Error const&)
+        {
+            find_bad_shard<T>(h5::object_name(dataset.id()), dims, range);
+            throw;
+        }
         return all;
+    }
+
+    /// Throws Error naming the shard of a virtual surface whose values cannot be read.
+    template<class T>
+    void find_bad_shard(std::string const& dataset, Dims const& dims, IndexRange range) const
+    {
+        for (SurfaceMeta const& shard : meta.shards)
+        {
+            IndexRange const part{std::max(range.begin, shard.range.begin), std::min(range.end, shard.range.end)};
+            if (!virtual_datasets.contains(dataset) || part.size() <= 0)
+                continue;
+            fs::path const place = path.parent_path() / shard.file;
+            try
+            {
+                Impl const found{place, true};
+                found.values<T>(h5::open_dataset(found.file.id(), dataset), dims, part);
+            }
+            catch (h5::Error const& e)
+            {
+                throw h5::Error{fmt::format("its values are in shards, and {}: {}", place.string(), e.what())};
+            }
+        }
     }
 };
 

@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <nuscan_version.hpp>
@@ -16,6 +21,7 @@
 #include "host/scan/orchestrator.hpp"
 #include "host/scan/shards.hpp"
 #include "host/support/error.hpp"
+#include "host/support/open_files.hpp"
 #include "host/support/text.hpp"
 
 namespace fs = std::filesystem;
@@ -39,21 +45,22 @@ struct OpenShard
     IndexRange range() const { return surface->layout().range; }
 };
 
-OpenShard open_shard(fs::path const& path)
+/// What is no file, or may not be read, says nothing about the values.
+void require_readable(fs::path const& path)
 {
     std::error_code error;
-    if (fs::status(path, error).type() == fs::file_type::not_found)
+    auto const type = fs::status(path, error).type();
+    if (type == fs::file_type::not_found)
         throw InputError(fmt::format(
             "{}: there is no such file{}", path.string(),
             fs::exists(path.string() + ".journal", error) ? "; its scan is unfinished: nuscan info says how to continue" : ""));
-    try
-    {
-        return {path, std::make_unique<SurfaceReader>(path)};
-    }
-    catch (InputError const& problem)
-    {
-        throw RunError(fmt::format("{}; compute this shard again", problem.what()));
-    }
+    if (type != fs::file_type::regular && type != fs::file_type::none && type != fs::file_type::unknown)
+        throw InputError(fmt::format("{}: not a regular file, so no shard", path.string()));
+    int const descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        throw RunError(
+            fmt::format("{}: cannot be read: {}; once that is mended, merge again", path.string(), std::strerror(errno)));
+    ::close(descriptor);
 }
 
 void require_same_axes(OpenShard const& first, OpenShard const& other)
@@ -91,7 +98,8 @@ void require_same_scan(OpenShard const& first, OpenShard const& other)
     require_same_axes(first, other);
 }
 
-/// Reads one shard block by block, which verifies its checksums, and passes on what is behind \p from.
+/// Reads one shard block by block, which verifies its checksums, and passes the values on. Throws
+/// InputError where it is damaged or contradicts itself, RunError of the writer.
 class ShardReader
 {
 public:
@@ -105,8 +113,7 @@ public:
         }
     }
 
-    /// Points behind \p from belong to the merged surface.
-    void read(std::int64_t from, Findings& findings)
+    void read(Findings& findings)
     {
         IndexRange const range = shard_.range();
         std::vector<std::int64_t> shape;
@@ -120,7 +127,7 @@ public:
         {
             // Chunk by chunk, so that none is read twice.
             std::int64_t const chunk_end = surface_chunk_end(shape, begin);
-            bool const whole = surface_chunk_begin(shape, begin) == begin && chunk_end <= range.end && begin >= from;
+            bool const whole = surface_chunk_begin(shape, begin) == begin && chunk_end <= range.end;
             std::int64_t end = std::min(chunk_end, range.end);
             if (plain && whole)
             {
@@ -133,15 +140,12 @@ public:
             else
             {
                 end = std::min(end, begin + block);
-                if (begin < from && from < end)
-                    end = from;
-                take({begin, end}, begin >= from);
+                take({begin, end});
             }
             own.add(own_block_);
-            if (begin >= from)
-                findings.add(own_block_);
             begin = end;
         }
+        findings.add(own);
         auto const& meta = shard_.surface->meta();
         if (own.not_converged != meta.not_converged || own.not_finite != meta.not_finite
             || own.direct_fallback != meta.direct_fallback)
@@ -152,10 +156,7 @@ public:
     }
 
 private:
-    [[noreturn]] void bad(std::string const& what) const
-    {
-        throw RunError(fmt::format("{}: {}; compute this shard again", shard_.path.string(), what));
-    }
+    [[noreturn]] void bad(std::string const& what) const { throw InputError(fmt::format("{}: {}", shard_.path.string(), what)); }
 
     /// Best point and failures of some points, into own_block_.
     void count(IndexRange range, double const* chi2, std::uint8_t const* status)
@@ -165,7 +166,7 @@ private:
             bad(fmt::format("point {} was never computed", own_block_.never_computed));
     }
 
-    void take(IndexRange range, bool wanted)
+    void take(IndexRange range)
     {
         SurfaceReader const& surface = *shard_.surface;
         auto const n = static_cast<std::size_t>(range.size());
@@ -190,7 +191,7 @@ private:
                             rates.begin() + static_cast<std::ptrdiff_t>(i * bins_ + first));
             first += bins;
         }
-        if (wanted && writer_)
+        if (writer_)
             writer_->append(range.size(), chi2.data(), status.data(), pulls.empty() ? nullptr : pulls.data(),
                             rates.empty() ? nullptr : rates.data());
     }
@@ -203,8 +204,21 @@ private:
     Findings own_block_;
 };
 
-/// The command for every shard that is missing, from that of one that is there.
-std::vector<std::string> missing_commands(std::vector<OpenShard> const& shards, std::vector<IndexRange> const& holes)
+/// The command that computes a damaged shard anew.
+std::string command_again(SurfaceMeta const& meta)
+{
+    std::string const output = output_of_command(meta.command_line);
+    if (output.empty())
+        return "";
+    std::string const command = meta.shard_count > 0
+                                    ? shard_command(meta.command_line, {meta.shard_index, meta.shard_count, {}}, output)
+                                    : meta.command_line;
+    return continue_command(command, meta.working_folder) + " --restart";
+}
+
+/// The command for every shard that is missing, from that of one that is there. \param damaged  that could not even be opened
+std::vector<std::string> missing_commands(std::vector<OpenShard> const& shards, std::vector<IndexRange> const& holes,
+                                          std::vector<DamagedShard> const& damaged)
 {
     std::vector<std::string> commands;
     auto const& meta = shards.front().surface->meta();
@@ -220,7 +234,13 @@ std::vector<std::string> missing_commands(std::vector<OpenShard> const& shards, 
         IndexRange const range = shard_range(shape, shard);
         if (std::any_of(holes.begin(), holes.end(),
                         [&](IndexRange const& hole) { return hole.begin < range.end && range.begin < hole.end; }))
-            commands.push_back(continue_command(shard_command(meta.command_line, shard, output), meta.working_folder));
+        {
+            auto const name = shard_path(output, shard).filename();
+            bool const there = std::any_of(damaged.begin(), damaged.end(),
+                                           [&](DamagedShard const& bad) { return bad.path.filename() == name; });
+            commands.push_back(continue_command(shard_command(meta.command_line, shard, output), meta.working_folder)
+                               + (there ? " --restart" : ""));
+        }
     }
     return commands;
 }
@@ -363,22 +383,33 @@ MergeResult merge_surfaces(MergeOptions const& given)
     // Before looking for an output, which another merge may just be finishing.
     OutputLock const lock(options.output);
     check_output(options);
+    allow_open_files(options.shards.size()); // all stay open until they are merged
+    MergeResult result;
     std::vector<OpenShard> shards;
     for (fs::path const& path : options.shards)
     {
-        shards.push_back(open_shard(path));
+        require_readable(path);
+        try
+        {
+            shards.push_back({path, std::make_unique<SurfaceReader>(path)});
+        }
+        catch (InputError const& problem)
+        {
+            result.damaged.push_back({path, problem.what()});
+            continue;
+        }
         require_same_scan(shards.front(), shards.back());
     }
+    if (shards.empty())
+        return result;
     std::stable_sort(shards.begin(), shards.end(), [](OpenShard const& a, OpenShard const& b) {
         return a.range().begin != b.range().begin ? a.range().begin < b.range().begin : a.range().end > b.range().end;
     });
 
-    MergeResult result;
     std::int64_t const size = shards.front().surface->layout().size();
     std::int64_t covered = 0;
     std::string last;
     std::vector<SurfacePart> parts;
-    std::vector<std::int64_t> from; // where each shard's own part begins
     fs::path const folder = fs::absolute(options.output).parent_path();
     for (OpenShard const& shard : shards)
     {
@@ -387,11 +418,10 @@ MergeResult merge_surfaces(MergeOptions const& given)
             result.holes.push_back({covered, range.begin});
         if (range.begin < covered && range.size() > 0)
             result.overlaps.push_back({{range.begin, std::min(range.end, covered)}, last, shard.path.string()});
-        from.push_back(std::max(range.begin, covered));
-        if (range.end > from.back())
+        if (range.end > covered)
         {
             std::error_code error;
-            parts.push_back({fs::proximate(fs::absolute(shard.path), folder, error).string(), {from.back(), range.end}});
+            parts.push_back({fs::proximate(fs::absolute(shard.path), folder, error).string(), range});
             last = shard.path.string();
         }
         covered = std::max(covered, range.end);
@@ -405,12 +435,11 @@ MergeResult merge_surfaces(MergeOptions const& given)
             result.notes.push_back(fmt::format("the shards were computed with more than one {}: {}", what, values));
     }
     if (!result.holes.empty())
-        result.missing_commands = missing_commands(shards, result.holes);
+        result.commands = missing_commands(shards, result.holes, result.damaged);
 
     // --- values ----------------------------------------------------------------------------------------------------------------
     SurfaceLayout layout = shards.front().surface->layout();
     layout.range = {0, size};
-    bool const write = result.holes.empty();
     // Not the name that a scan uses: an interrupted one keeps its values there.
     fs::path const partial = options.output.string() + ".merging";
     check_work_file(partial, options.shards);
@@ -418,18 +447,25 @@ MergeResult merge_surfaces(MergeOptions const& given)
     try
     {
         std::unique_ptr<SurfaceWriter> writer;
-        if (write)
+        if (result.complete())
             writer = std::make_unique<SurfaceWriter>(partial, layout, options.as_virtual ? parts : std::vector<SurfacePart>{});
-        for (std::size_t i = 0; i < shards.size(); ++i)
-        {
+        for (OpenShard const& shard : shards)
             try
             {
-                ShardReader(shards[i], options.as_virtual ? nullptr : writer.get()).read(from[i], findings);
+                ShardReader(shard, options.as_virtual || !result.complete() ? nullptr : writer.get()).read(findings);
             }
             catch (InputError const& problem)
             {
-                throw RunError(fmt::format("{}; compute this shard again", problem.what()));
+                result.damaged.push_back({shard.path, problem.what()});
+                if (auto const command = command_again(shard.surface->meta()); !command.empty())
+                    result.commands.push_back(command);
             }
+        if (!result.complete())
+        {
+            writer.reset();
+            std::error_code ignored;
+            fs::remove(partial, ignored);
+            return result;
         }
         SurfaceMeta& meta = result.meta;
         meta = merged_meta(shards, options);
@@ -445,8 +481,6 @@ MergeResult merge_surfaces(MergeOptions const& given)
                 result.best_fit = shard.surface->best_fit();
                 break;
             }
-        if (!writer)
-            return result;
         writer->finish(meta, result.best_fit, result.null);
     }
     catch (...)

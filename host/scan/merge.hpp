@@ -28,12 +28,25 @@ struct Overlap
     std::string second;
 };
 
+/// One whose checksums, or what it says of itself, are not those of its values.
+struct DamagedShard
+{
+    std::filesystem::path path;
+    std::string problem; ///< with the path
+};
+
 struct MergeResult
 {
-    std::vector<IndexRange> holes;             ///< points that no shard holds; then nothing is written
-    std::vector<Overlap> overlaps;             ///< the values of the first are taken
-    std::vector<std::string> missing_commands; ///< that compute the holes
-    std::vector<std::string> notes;            ///< differences between shards that do not forbid to merge them
+    std::vector<DamagedShard> damaged;
+    std::vector<IndexRange> holes;     ///< points that no shard holds
+    std::vector<Overlap> overlaps;     ///< points that two hold
+    std::vector<std::string> commands; ///< that compute what is missing or damaged, as far as the shards tell
+    std::vector<std::string> notes;    ///< differences between shards that do not forbid to merge them
+
+    /// Whether there is one shard for each point, and nothing wrong with any; else nothing was written.
+    bool complete() const { return damaged.empty() && holes.empty() && overlaps.empty(); }
+
+    // Of the merged surface:
     SurfaceMeta meta;
     PointRecord best_fit;
     PointRecord null;
@@ -47,7 +60,7 @@ struct MergeResult
 /// While it runs it holds the lock that a scan with the same output would hold: the file of the journal beside the output.
 ///
 /// Throws InputError if another scan or merge is writing the output, if shards are no surfaces of the same scan (another configuration,
-/// results version or data, with the item named) or the output cannot be used, RunError naming the shard that is damaged or contradicts itself, and if writing fails.
+/// results version or data, with the item named) or the output cannot be used, RunError if a file cannot be read or written.
 MergeResult merge_surfaces(MergeOptions const& options);
 
 } // namespace nuscan

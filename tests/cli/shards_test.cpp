@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include "host/support/text.hpp"
 #include "tests/support/scan_runs.hpp"
@@ -148,7 +149,7 @@ TEST_F(Shards, WholeChunksAreCopiedAsTheyAreStoredAndStillVerified)
     flip_value(name(1, 2));
     auto const result = merge(names(2), "other.h5");
     EXPECT_EQ(result.exit_code, 1) << result;
-    EXPECT_TRUE(result.err.starts_with("nuscan: " + name(1, 2) + ": cannot read '/grid/chi2': data error")) << result;
+    EXPECT_TRUE(result.err.starts_with("error: " + name(1, 2) + ": cannot read '/grid/chi2': data error")) << result;
     EXPECT_FALSE(fs::exists(file("other.h5")));
 }
 
@@ -177,6 +178,8 @@ TEST_F(Shards, AVirtualSurfaceNoticesWhatBecameOfItsShards)
     flip_value("elsewhere/" + name(2, 3));
     auto const flipped = run({"validate", "elsewhere/virtual.h5"});
     EXPECT_EQ(flipped.exit_code, 2) << flipped;
+    EXPECT_TRUE(flipped.said("virtual.h5: its values are in shards, and elsewhere/" + name(2, 3) + ": cannot read '/grid/chi2'"))
+        << flipped;
 }
 
 TEST_F(Shards, HolesAreReportedWithTheCommandThatFillsThem)
@@ -257,42 +260,77 @@ TEST_F(Shards, OneThatContradictsItsValuesIsRefused)
     refuse(good.meta(), good.best_fit(), "point 57 was never computed");
 }
 
-TEST_F(Shards, OverlapsAreReportedAndMergedOnce)
+TEST_F(Shards, OverlapsAreReportedAndNothingIsWritten)
 {
     write_grid(10, 10);
-    scan("whole.h5");
     scan_shards(4, 2);
     scan("out.h5", {"--shard", "1/2"});
-    auto const result = merge({name(1, 4), name(3, 4), name(4, 4), name(1, 2)});
-    EXPECT_EQ(result.exit_code, 0) << result;
-    EXPECT_TRUE(result.said("points [0, 25) are in " + name(1, 2) + " and in " + name(1, 4))) << result;
-    EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
-    EXPECT_EQ(merge({name(1, 4), name(3, 4), name(4, 4), name(1, 2)}, "virtual.h5", {"--virtual"}).exit_code, 0);
-    EXPECT_EQ(bits("virtual.h5"), bits("whole.h5"));
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        auto const result = merge({name(1, 4), name(3, 4), name(4, 4), name(1, 2)}, "merged.h5", how);
+        EXPECT_EQ(result.exit_code, 3) << result;
+        EXPECT_TRUE(result.said("points [0, 25) are in " + name(1, 2) + " and in " + name(1, 4) + ": name one of them")) << result;
+        EXPECT_TRUE(result.said("nothing is written")) << result;
+        EXPECT_EQ(result.out, "");
+        auto const twice = merge({name(3, 4), name(4, 4), name(1, 2), name(3, 4)}, "merged.h5", how);
+        EXPECT_EQ(twice.exit_code, 3) << twice;
+        EXPECT_TRUE(twice.said("points [50, 75) are in " + name(3, 4) + " and in " + name(3, 4))) << twice;
+        EXPECT_FALSE(fs::exists(file("merged.h5")));
+    }
+    EXPECT_EQ(merge({name(3, 4), name(4, 4), name(1, 2)}).exit_code, 0);
 }
 
-TEST_F(Shards, OfAnOverlapTheFirstCountsInBothKindsOfFile)
+TEST_F(Shards, OfSeveralRoutesAreMergedWithAWarning)
 {
     write_grid(10, 10);
     scan("whole.h5");
     scan("direct.h5", {"--route", "direct"});
     scan("out.h5", {"--shard", "1/2"});
-    scan("out.h5", {"--shard", "2/3", "--route", "direct"});
-    scan("out.h5", {"--shard", "3/3"});
-    auto const whole = SurfaceReader{file("whole.h5")}.chi2({0, 100});
-    auto expected = whole;
-    auto const direct = SurfaceReader{file("direct.h5")}.chi2({50, 66});
+    scan("out.h5", {"--shard", "2/2", "--route", "direct"});
+    auto expected = SurfaceReader{file("whole.h5")}.chi2({0, 100});
+    auto const direct = SurfaceReader{file("direct.h5")}.chi2({50, 100});
+    ASSERT_FALSE(std::equal(direct.begin(), direct.end(), expected.begin() + 50));
     std::copy(direct.begin(), direct.end(), expected.begin() + 50);
-    ASSERT_NE(SurfaceReader{file("direct.h5")}.chi2({33, 50}), SurfaceReader{file("whole.h5")}.chi2({33, 50}));
     for (Arguments const& how : {Arguments{}, {"--virtual"}})
     {
         auto const output = how.empty() ? "solid.h5" : "virtual.h5";
-        auto const result = merge({name(1, 2), name(2, 3), name(3, 3)}, output, how);
+        auto const result = merge(names(2), output, how);
         EXPECT_EQ(result.exit_code, 0) << result;
-        EXPECT_TRUE(result.said("points [33, 50) are in " + name(1, 2) + " and in " + name(2, 3))) << result;
         EXPECT_TRUE(result.said("more than one route: factored, direct")) << result;
         EXPECT_EQ(SurfaceReader{file(output)}.chi2({0, 100}), expected);
     }
+}
+
+/// The list of what a virtual dataset of many shards refers to is longer than any string may be.
+TEST_F(Shards, ManyMakeAVirtualSurfaceLikeAnyOther)
+{
+    constexpr int count = 48;
+    write_grid(count, 3, "[output]\npulls = true\nrates = true\n");
+    scan("whole.h5");
+    scan_shards(count);
+    // More of them than files may be open, unless somebody has that changed.
+    struct rlimit before = {};
+    ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit const few = {count / 2, before.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    auto const merged = merge(names(count), "virtual.h5", {"--virtual"});
+    auto const info = run({"info", "virtual.h5"});
+    auto const valid = run({"validate", "virtual.h5", "--points", "5"});
+    auto const diff = run({"diff", "whole.h5", "virtual.h5", "--tolerance", "0"});
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (auto const& result : {merged, info, valid, diff})
+        EXPECT_EQ(result.exit_code, 0) << result;
+    EXPECT_EQ(bits("virtual.h5"), bits("whole.h5"));
+    EXPECT_EQ(SurfaceReader{file("virtual.h5")}.layout().rates.front().unit,
+              SurfaceReader{file("whole.h5")}.layout().rates.front().unit);
+    // What is derived from it is stored beside the lists.
+    for (Arguments const& derive : {Arguments{"profile", "virtual.h5", "--keep", "g_V"}, {"limits", "virtual.h5"}})
+    {
+        auto const result = run(derive);
+        EXPECT_EQ(result.exit_code, 0) << result;
+    }
+    EXPECT_EQ(run({"info", "virtual.h5"}).exit_code, 0);
+    EXPECT_EQ(bits("virtual.h5"), bits("whole.h5"));
 }
 
 /// Of the self-checks the worst counts.
@@ -333,27 +371,58 @@ TEST_F(Shards, AxesMayDifferByRoundingOnly)
     }
 }
 
-TEST_F(Shards, ABadShardIsRefusedByName)
+TEST_F(Shards, EveryBadShardIsNamedWithTheCommandThatMendsIt)
+{
+    write_grid(10, 10);
+    scan("whole.h5");
+    scan_shards(5);
+    flip_value(name(2, 5));
+    auto const good = text_of(name(4, 5));
+    temp_.write(name(4, 5), good.substr(0, good.size() / 2));
+    fs::remove(file(name(5, 5)));
+    RunOptions shell = options();
+    shell.program = "/bin/sh";
+    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    {
+        auto const result = merge(names(5, 5), "merged.h5", how);
+        EXPECT_EQ(result.exit_code, 1) << result;
+        EXPECT_TRUE(result.said("error: " + name(2, 5) + ": cannot read '/grid/chi2': data error")) << result;
+        EXPECT_TRUE(result.said("error: " + name(4, 5) + ": damaged, truncated")) << result;
+        EXPECT_TRUE(result.said("points [60, 100) are in no shard that is whole")) << result;
+        for (char const* const shard : {"2/5 -o out.h5 --restart\n", "4/5 -o out.h5 --restart\n", "5/5 -o out.h5\n"})
+            EXPECT_NE(result.out.find(shard), result.out.npos) << result;
+        EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 3) << result;
+        EXPECT_FALSE(fs::exists(file("merged.h5")));
+        EXPECT_FALSE(fs::exists(file("merged.h5.merging")));
+        if (!how.empty())
+        {
+            EXPECT_EQ(run_nuscan({"-c", result.out}, shell).exit_code, 0);
+        }
+    }
+    EXPECT_EQ(merge(names(5)).exit_code, 0);
+    EXPECT_EQ(bits("merged.h5"), bits("whole.h5"));
+}
+
+TEST_F(Shards, OneThatCannotBeReadIsNotCalledDamaged)
 {
     write_grid(10, 10);
     scan_shards(3);
-    auto const good = text_of(name(2, 3));
-    flip_value(name(2, 3));
-    for (Arguments const& how : {Arguments{}, {"--virtual"}})
+    fs::permissions(file(name(2, 3)), fs::perms::none);
+    if (auto const user = obeying_permissions(options()))
     {
-        auto const result = merge(names(3), "merged.h5", how);
-        EXPECT_EQ(result.exit_code, 1) << result;
-        EXPECT_TRUE(result.err.starts_with("nuscan: " + name(2, 3) + ": ")) << result;
-        EXPECT_TRUE(result.said("compute this shard again")) << result;
-        EXPECT_FALSE(fs::exists(file("merged.h5")));
-        EXPECT_FALSE(fs::exists(file("merged.h5.partial")));
+        auto const forbidden = run_nuscan({"merge", name(1, 3), name(2, 3), name(3, 3), "-o", "merged.h5"}, *user);
+        EXPECT_EQ(forbidden.exit_code, 1) << forbidden;
+        EXPECT_TRUE(forbidden.said(name(2, 3) + ": cannot be read: Permission denied; once that is mended, merge again"))
+            << forbidden;
     }
-    temp_.write(name(2, 3), good.substr(0, good.size() / 2));
-    EXPECT_EQ(merge(names(3)).exit_code, 1);
     fs::remove(file(name(2, 3)));
     auto const missing = merge(names(3));
     EXPECT_EQ(missing.exit_code, 2) << missing;
     EXPECT_TRUE(missing.said(name(2, 3) + ": there is no such file")) << missing;
+    fs::create_directory(file(name(2, 3)));
+    auto const folder = merge(names(3));
+    EXPECT_EQ(folder.exit_code, 2) << folder;
+    EXPECT_TRUE(folder.said(name(2, 3) + ": not a regular file, so no shard")) << folder;
 }
 
 TEST_F(Shards, OfAnotherScanAreRefusedWithTheDifference)
@@ -516,6 +585,32 @@ TEST_F(Shards, ScriptsRefuseWhatTheyCannotUse)
     EXPECT_EQ(run({"plan", "grid.toml", "--slurm", "--shards", "101"}).exit_code, 2) << "more shards than points";
     EXPECT_EQ(run({"plan", "grid.toml", "--slurm", "--json"}).exit_code, 2);
     EXPECT_EQ(run({"plan", "grid.toml", "--shards", "4"}).exit_code, 2);
+    auto const lines = run({"plan", "grid.toml", "--slurm", "-o", "a\nb.h5"});
+    EXPECT_EQ(lines.exit_code, 2) << lines;
+    EXPECT_TRUE(lines.said("--output: a name of several lines")) << lines;
+    // An unset variable of a script is no reason to scan the whole grid.
+    auto const unset = run(scan_command("out.h5", {"--shard", ""}));
+    EXPECT_EQ(unset.exit_code, 2) << unset;
+    EXPECT_TRUE(unset.said("--shard : not of the form k/N")) << unset;
+}
+
+TEST_F(Shards, TheMergeOfAScriptIsACommandWhateverTheName)
+{
+    write_grid(10, 10);
+    for (std::string const output : {"my out.h5", "it's 3 - 4.h5"})
+    {
+        auto const script = run({"plan", "grid.toml", "--slurm", "--shards", "2", "-o", output}).out;
+        std::string const before = "# When all are done: nuscan ";
+        auto const at = script.find(before);
+        ASSERT_NE(at, script.npos) << script;
+        for (char const* const shard : {"1/2", "2/2"})
+            scan(output, {"--shard", shard});
+        RunOptions shell = options();
+        shell.program = "/bin/sh";
+        auto const merged = run_nuscan({"-c", shell_quote(NUSCAN_BINARY) + " " + script.substr(at + before.size())}, shell);
+        EXPECT_EQ(merged.exit_code, 0) << merged;
+        EXPECT_EQ(merged.out, output + "\n");
+    }
 }
 
 // --- unfinished scans ---------------------------------------------------------------------------------------------------------------

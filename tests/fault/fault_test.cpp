@@ -216,7 +216,7 @@ TEST_F(Fault, AnUnreadableShardIsNamed)
     auto const result = run_nuscan(
         {"merge", "out.shard-001-of-003.h5", "out.shard-002-of-003.h5", "out.shard-003-of-003.h5", "-o", "merged.h5"}, *user);
     EXPECT_EQ(result.exit_code, 1) << result;
-    EXPECT_TRUE(result.err.starts_with("nuscan: out.shard-002-of-003.h5: Permission denied")) << result;
+    EXPECT_TRUE(result.err.starts_with("nuscan: out.shard-002-of-003.h5: cannot be read: Permission denied")) << result;
     EXPECT_FALSE(fs::exists(file("merged.h5")));
 }
 

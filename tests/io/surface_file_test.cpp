@@ -1355,6 +1355,66 @@ TEST_F(SurfaceFile, DamagedHeapOfStringsNeverCrashes)
     }
 }
 
+/// What a virtual dataset refers to is in the heap of strings, and longer than any.
+TEST_F(SurfaceFile, LongListsAreShownOnlyWhereNoStringsAreRead)
+{
+    h5::QuietErrors const quiet;
+    constexpr std::int64_t sources = 100;
+    std::string const text(3000, 'x');
+    {
+        h5::File file = h5::File::create(path);
+        h5::write_attribute(file.id(), "before", std::vector<std::string>(3, text));
+        std::vector<h5::VirtualSource> parts;
+        for (std::int64_t i = 0; i < sources; ++i)
+            parts.push_back({"part-" + std::to_string(i) + ".h5", i, i + 1});
+        h5::Handle const dataset = h5::create_virtual_dataset(file.id(), "values", {sources}, parts, 0.0);
+        h5::write_attribute(dataset.id(), "of", "dataset");
+        h5::write_attribute(file.id(), "after", std::vector<std::string>{"a", text, "b"});
+        file.close();
+    }
+    {
+        h5::File const file = h5::File::open(path);
+        EXPECT_EQ(h5::read_strings(file.id(), "before"), std::vector<std::string>(3, text));
+        EXPECT_THROW(h5::open_dataset(file.id(), "values"), h5::Error);
+        EXPECT_EQ(h5::read_string(file.id(), "values", "of"), "dataset");
+        EXPECT_EQ(h5::read_strings(file.id(), "after"), (std::vector<std::string>{"a", text, "b"}));
+    }
+    h5::File const file = h5::File::open_for_virtual(path);
+    h5::Handle const dataset = h5::open_dataset(file.id(), "values");
+    auto const targets = h5::virtual_targets(dataset.id());
+    ASSERT_EQ(targets.size(), static_cast<std::size_t>(sources));
+    EXPECT_EQ(targets.back().file, "part-99.h5");
+}
+
+TEST_F(SurfaceFile, AStringThatSwallowsTheNextIsNotRead)
+{
+    h5::QuietErrors const quiet;
+    std::string const text(3000, 'x');
+    {
+        h5::File file = h5::File::create(path);
+        h5::write_attribute(file.id(), "strings", std::vector<std::string>(4, text));
+        file.close();
+    }
+    std::string bytes = read_file(path);
+    constexpr std::size_t header = 16; // of the heap and of each object, whose sizes are in its second half
+    int tried = 0;
+    for (std::size_t heap = bytes.find("GCOL"); heap != bytes.npos; heap = bytes.find("GCOL", heap + 1))
+    {
+        std::uint64_t size = 0;
+        std::memcpy(&size, &bytes[heap + 8], sizeof size);
+        std::size_t const first = heap + header;
+        std::uint64_t swallowed = header + 2 * text.size();
+        if (size < 2 * header + swallowed)
+            continue;
+        ++tried;
+        std::memcpy(&bytes[first + 8], &swallowed, sizeof swallowed);
+    }
+    ASSERT_GT(tried, 0);
+    fs::path const damaged = dir.write("damaged.h5", bytes);
+    h5::File const file = h5::File::open(damaged);
+    EXPECT_THROW(h5::read_strings(file.id(), "strings"), h5::Error);
+}
+
 TEST_F(SurfaceFile, ValuesPackedByBitsAreNotRead)
 {
     write_small();

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Feeds hostile files to every reader for 10 minutes each (NUSCAN_FUZZ_SECONDS), from the corpus and what earlier runs left in build/fuzz.
+# Feeds hostile files to every reader for NUSCAN_FUZZ_SECONDS (600 unless told) each, from the corpus and what earlier runs left in build/fuzz.
 # One at a time, or NUSCAN_FUZZ_JOBS: what runs beside a target slows it down.
 : "${nuscan_root:?}" "${section_work:?}"
 

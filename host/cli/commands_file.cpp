@@ -44,6 +44,9 @@ void print_journal(std::string const& path, bool json)
     std::int64_t const size = parse_canonical(identity.configuration).size();
     auto const values = std::filesystem::path(path).replace_extension(".partial");
     std::error_code error;
+    std::int64_t damaged_points = 0;
+    for (JournalRecord const& record : found->records)
+        damaged_points += record.known ? 0 : record.range.size();
     bool const missing = done > 0 && !std::filesystem::exists(values, error);
     if (json)
     {
@@ -52,7 +55,8 @@ void print_journal(std::string const& path, bool json)
                     {"points", size},
                     {"range", {range.begin, range.end}},
                     {"done", done},
-                    {"damaged", found->damaged},
+                    {"damaged", found->damaged || damaged_points > 0},
+                    {"damaged_points", damaged_points},
                     {"dropped_bytes", found->useless_bytes},
                     {"values_missing", missing},
                     {"continue", continuation(description)},
@@ -71,6 +75,8 @@ void print_journal(std::string const& path, bool json)
         fmt::print("shard         points [{}, {}) of {}\n", range.begin, range.end, size);
     if (found->damaged)
         fmt::print("DAMAGED       behind point {}: {} bytes there will be computed again\n", found->next, found->useless_bytes);
+    if (damaged_points > 0)
+        fmt::print("DAMAGED       records of {} in between, which will be computed again\n", counted(damaged_points, "point"));
     if (missing)
         fmt::print("MISSING       {}, which holds the values: all points will be computed again\n", values.string());
     fmt::print("computed by   {} ({} route)\n", identity.backend, identity.route);

@@ -414,6 +414,14 @@ void add_scan(CLI::App& app, Program& program)
                 spdlog::warn(
                     "{}: damaged behind point {} (checksum): the {} bytes there are dropped, and their points computed again",
                     journal_path(output).string(), journal.next, journal.useless_bytes);
+            long long told = 0;
+            for (MendedPoints const& mended : journal.mended)
+                if (constexpr long long most = 20; told++ < most)
+                    spdlog::warn("{}: points [{}, {}) are computed again: {}", partial_path(output).string(), mended.range.begin,
+                                 mended.range.end, mended.reason);
+                else if (told == std::ssize(journal.mended))
+                    spdlog::warn("{}: and {} are computed again", partial_path(output).string(),
+                                 counted(told - most, "more range"));
             if (journal.lost_points > 0)
                 spdlog::warn("{}: not what {} says from point {} on (checksum): {} to be computed again",
                              partial_path(output).string(), journal_path(output).string(), journal.next,

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -163,14 +164,48 @@ std::uint64_t bytes_left(std::istream& in)
     return static_cast<std::uint64_t>(end - here);
 }
 
-/// Nothing where the file ends or the checksum is wrong.
-std::optional<JournalRecord> read_record(std::istream& in)
+StoredRecord stored_record(Chunk const& chunk)
 {
-    StoredRecord record;
-    in.read(reinterpret_cast<char*>(&record), sizeof record);
-    if (!in || record.record_crc != crc32(&record, offsetof(StoredRecord, record_crc)))
-        return std::nullopt;
-    return JournalRecord{{record.begin, record.end}, record.checksum};
+    StoredRecord record{chunk.begin, chunk.begin + chunk.size(), chunk.checksum(), 0};
+    record.record_crc = crc32(&record, offsetof(StoredRecord, record_crc));
+    return record;
+}
+
+/// Records from the reading position on, as far as whole ones follow each other or leave room for those between, at least a point each.
+/// Damage in the middle costs what it hits and nothing behind it.
+void read_records(std::istream& in, JournalContents& contents)
+{
+    contents.next = contents.head.range.begin;
+    contents.whole_bytes = static_cast<std::uint64_t>(in.tellg());
+    std::int64_t bad = 0;
+    for (;;)
+    {
+        StoredRecord record;
+        in.read(reinterpret_cast<char*>(&record), sizeof record);
+        if (!in)
+            break;
+        std::int64_t const next = contents.next;
+        bool const follows = record.record_crc == crc32(&record, offsetof(StoredRecord, record_crc)) && record.begin >= next
+                             && (bad == 0 ? record.begin == next : record.begin - next >= bad) && record.begin < record.end
+                             && record.end <= contents.head.range.end;
+        if (!follows)
+        {
+            ++bad;
+            continue;
+        }
+        auto const border = [&](std::int64_t k) {
+            std::int64_t const points = record.begin - next;
+            return next + points / bad * k + std::min(k, points % bad);
+        };
+        for (std::int64_t k = 0; k < bad; ++k)
+            contents.records.push_back({{border(k), border(k + 1)}, 0, false});
+        contents.records.push_back({{record.begin, record.end}, record.checksum});
+        contents.next = record.end;
+        contents.whole_bytes += static_cast<std::uint64_t>(bad + 1) * sizeof record;
+        bad = 0;
+    }
+    // A kill cuts a record off. Anything else is damage.
+    contents.damaged = bad > 0;
 }
 
 } // namespace
@@ -289,38 +324,24 @@ std::optional<JournalContents> Journal::inspect(std::filesystem::path const& pat
         throw InputError(fmt::format("{}: is a journal whose head is damaged (checksum); remove the file or use --restart to begin "
                                      "anew",
                                      path.string()));
-    contents.next = head.range.begin;
-    auto whole = in.tellg();
-    for (auto record = read_record(in); record; record = read_record(in))
-    {
-        if (record->range.begin != contents.next || record->range.end <= record->range.begin || record->range.end > head.range.end)
-            break;
-        contents.records.push_back(*record);
-        contents.next = record->range.end;
-        whole = in.tellg();
-    }
-    // A kill cuts a record off: then the end of the file is reached. Anything else is damage.
-    contents.damaged = !in.eof();
+    read_records(in, contents);
     in.clear();
     in.seekg(0, std::ios::end);
-    contents.whole_bytes = static_cast<std::uint64_t>(whole);
     contents.useless_bytes = static_cast<std::uint64_t>(in.tellg()) - contents.whole_bytes;
     return contents;
 }
 
 void Journal::append(Chunk const& chunk)
 {
-    JournalRecord const record{{chunk.begin, chunk.begin + chunk.size()}, chunk.checksum()};
-    StoredRecord stored{record.range.begin, record.range.end, record.checksum, 0};
-    stored.record_crc = crc32(&stored, offsetof(StoredRecord, record_crc));
+    StoredRecord const stored = stored_record(chunk);
     errno = 0;
     out_.write(reinterpret_cast<char const*>(&stored), sizeof stored);
     out_.flush();
     if (!out_)
         throw RunError(fmt::format("{}: cannot write the journal: {}; free space and run the same command again to continue",
                                    path_.string(), std::strerror(errno)));
-    contents_.records.push_back(record);
-    contents_.next = record.range.end;
+    contents_.records.push_back({{stored.begin, stored.end}, stored.checksum});
+    contents_.next = stored.end;
     contents_.whole_bytes += sizeof stored;
 }
 
@@ -335,6 +356,28 @@ void Journal::drop_from(std::size_t n)
     records.resize(n);
     // Appending goes on at the new end.
     std::filesystem::resize_file(path_, contents_.whole_bytes);
+}
+
+void Journal::replace(std::size_t i, Chunk const& chunk, std::string const& reason)
+{
+    StoredRecord const stored = stored_record(chunk);
+    JournalRecord& record = contents_.records.at(i);
+    if (!record.known || record.checksum != stored.checksum)
+    {
+        std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
+        errno = 0;
+        file.seekp(static_cast<std::streamoff>(contents_.whole_bytes - (contents_.records.size() - i) * record_bytes()));
+        file.write(reinterpret_cast<char const*>(&stored), sizeof stored);
+        file.flush();
+        if (!file)
+            throw RunError(fmt::format("{}: cannot write the journal: {}", path_.string(), std::strerror(errno)));
+    }
+    record = {{stored.begin, stored.end}, stored.checksum};
+    auto& mended = contents_.mended;
+    if (!mended.empty() && mended.back().range.end == stored.begin && mended.back().reason == reason)
+        mended.back().range.end = stored.end;
+    else
+        mended.push_back({record.range, reason});
 }
 
 std::uint64_t Journal::record_bytes()

@@ -66,6 +66,14 @@ struct JournalRecord
 {
     IndexRange range;
     std::uint32_t checksum = 0; ///< of its values
+    bool known = true;          ///< the checksum; else the record is damaged, and its points are those between its neighbours'
+};
+
+/// Points that a journal lists and whose values had to be computed again.
+struct MendedPoints
+{
+    IndexRange range;
+    std::string reason;
 };
 
 /// What a journal holds.
@@ -77,13 +85,14 @@ struct JournalContents
     std::uint64_t whole_bytes = 0;      ///< up to the end of the last whole record
     std::uint64_t useless_bytes = 0;    ///< behind that: a record cut off, or damage
     bool damaged = false;               ///< the useless bytes begin with a whole record's worth: something changed them
-    std::int64_t lost_points = 0;       ///< of records that were dropped, their values being others
+    std::int64_t lost_points = 0;       ///< of records at the end that were dropped, their values being others
+    std::vector<MendedPoints> mended;   ///< of records that were replaced
 };
 
 /// Finished chunks of a scan in the order of their points: which points, and the checksum of their values. The values are in the unfinished
 /// output, brought there before the record is written: whatever the instant of a kill, a record stands for values that are there; and
 /// where that was not so after all (a crash of the system, a file changed or deleted), the checksum tells. A file cut off at any byte is
-/// valid up to its last whole record.
+/// valid up to its last whole record. Damaged records between whole ones keep their place, for replace().
 class Journal
 {
 public:
@@ -112,8 +121,11 @@ public:
     /// Records a chunk, which must begin at next(); its values are in the output.
     void append(Chunk const& chunk);
 
-    /// Keeps the first \p n records alone: the values of the next one are not those of its checksum.
+    /// Keeps the first \p n records alone: the values of the others are not those of their checksums.
     void drop_from(std::size_t n);
+
+    /// Replaces record \p i by that of a chunk of the same points, which was computed again for \p reason; its values are in the output.
+    void replace(std::size_t i, Chunk const& chunk, std::string const& reason);
 
     /// Bytes that a record takes.
     static std::uint64_t record_bytes();

@@ -454,7 +454,13 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     SelfCheck self_check(problem, plan.range, hash);
     // The best fit is found on this way to the disk and not on a device: chunks of an earlier run pass by too, and a comparison costs
     // nothing beside the copy.
-    ScanOutput output(journal, writer, self_check.indices());
+    std::unique_ptr<Backend> mending;
+    ScanOutput output(journal, writer, self_check.indices(), [&](IndexRange range, PointOutputs const& outputs) {
+        if (!mending)
+            mending = make_backend(options.device, problem, options.route, options.threads);
+        mending->evaluate(range, outputs);
+    });
+    mending.reset();
     result.resumed_at = journal.next();
     if (options.started)
         options.started(journal.contents());

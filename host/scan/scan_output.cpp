@@ -9,13 +9,13 @@
 namespace nuscan
 {
 
-ScanOutput::ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched)
+ScanOutput::ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched, Compute const& compute)
     : journal_(journal)
     , surface_(surface)
     , watched_(std::move(watched))
 {
     std::sort(watched_.begin(), watched_.end());
-    take_over();
+    take_over(compute);
     thread_ = std::thread([this] { run(); });
 }
 
@@ -53,30 +53,59 @@ void ScanOutput::wait(std::unique_lock<std::mutex>& lock)
         std::rethrow_exception(failure_);
 }
 
-void ScanOutput::take_over()
+/// Reads the values of a record. \returns what is wrong with them, nothing if they are those of the checksum
+std::string ScanOutput::take_over(std::size_t record)
 {
     JournalContents const& found = journal_.contents();
+    JournalRecord const& expected = found.records[record];
     Chunk& chunk = chunks_[filling_];
-    for (std::size_t i = 0; i < found.records.size(); ++i)
+    chunk.begin = expected.range.begin;
+    chunk.resize(expected.range.size(), found.head.n_pulls, found.head.n_rates);
+    if (!expected.known)
+        return fmt::format("their record in {} is damaged (checksum)", journal_.path().filename().string());
+    try
     {
-        JournalRecord const& record = found.records[i];
-        chunk.begin = record.range.begin;
-        chunk.resize(record.range.size(), found.head.n_pulls, found.head.n_rates);
-        bool readable = true;
-        try
+        surface_.recover(expected.range, chunk.outputs());
+    }
+    catch (RunError const& problem) // a damaged disk
+    {
+        return problem.what();
+    }
+    if (chunk.checksum() != expected.checksum)
+        return fmt::format("they are not what {} says (checksum)", journal_.path().filename().string());
+    return {};
+}
+
+void ScanOutput::take_over(Compute const& compute)
+{
+    std::size_t const n = journal_.contents().records.size();
+    Chunk& chunk = chunks_[filling_];
+    for (std::size_t i = 0; i < n;)
+    {
+        std::vector<std::string> reasons; // of the records from i on
+        for (auto reason = take_over(i); !reason.empty(); reason = take_over(i + reasons.size()))
         {
-            surface_.recover(record.range, chunk.outputs());
+            reasons.push_back(reason);
+            if (i + reasons.size() == n)
+            {
+                journal_.drop_from(i);
+                return;
+            }
         }
-        catch (RunError const&) // a damaged disk: as good as other values
+        for (std::string const& reason : reasons)
         {
-            readable = false;
+            IndexRange const range = journal_.contents().records[i].range;
+            chunk.begin = range.begin;
+            chunk.resize(range.size(), journal_.contents().head.n_pulls, journal_.contents().head.n_rates);
+            compute(range, chunk.outputs());
+            write(chunk);
+            journal_.replace(i++, chunk, reason);
         }
-        if (!readable || chunk.checksum() != record.checksum)
+        if (reasons.empty())
         {
-            journal_.drop_from(i);
-            return;
+            write(chunk);
+            ++i;
         }
-        write(chunk);
     }
 }
 

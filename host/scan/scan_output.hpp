@@ -5,8 +5,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,11 +25,15 @@ namespace nuscan
 class ScanOutput
 {
 public:
-    /// Begins with the chunks that the journal of an earlier run lists: those whose values are in the file as they were written. From the
-    /// first one on whose values are not, the journal is cut (JournalContents::lost_points).
+    /// Computes points again whose values are damaged.
+    using Compute = std::function<void(IndexRange range, PointOutputs const& outputs)>;
+
+    /// Begins with the chunks that the journal of an earlier run lists. Where the values in the file are not those that were written, or
+    /// cannot be read, they are computed again (JournalContents::mended); at the end of the journal they are left to the scan, and their
+    /// records dropped (JournalContents::lost_points).
     /// \param surface  of the points of the journal; one that keeps what the file holds if the journal lists anything
     /// \param watched  indices of points whose chi^2 is kept
-    ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched);
+    ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched, Compute const& compute);
     /// Waits for the chunk at work.
     ~ScanOutput();
     ScanOutput(ScanOutput const&) = delete;
@@ -49,7 +55,8 @@ public:
     std::map<std::int64_t, double> const& watched_chi2() const { return watched_chi2_; }
 
 private:
-    void take_over();
+    void take_over(Compute const& compute);
+    std::string take_over(std::size_t record);
     void run();
     void write(Chunk const& chunk);
     void wait(std::unique_lock<std::mutex>& lock);

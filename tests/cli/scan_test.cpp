@@ -809,6 +809,7 @@ TEST_F(Damage, FullDiskAtTheEndKeepsWhatWasComputed)
     expect_continues_at(1200);
 }
 
+/// Damage costs the chunks that it hits.
 TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
 {
     scan_ten_chunks();
@@ -836,19 +837,21 @@ TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
         {"cut in a header", journal.substr(0, header_bytes + 4 * record_bytes + 11), 256},
         {"cut at a boundary", journal.substr(0, header_bytes + 4 * record_bytes), 256},
         {"no chunk", journal.substr(0, header_bytes), 0},
-        {"chi2 flipped in the third chunk", journal, 128, flipped_in(values, h5::File::reserved_begin + 2 * 64 * 8 + 100)},
-        {"status flipped in the third chunk", journal, 128, flipped_in(values, status_begin + 3 * 64 - 1)},
+        {"chi2 flipped in the third chunk", journal, 640, flipped_in(values, h5::File::reserved_begin + 2 * 64 * 8 + 100)},
+        {"status flipped in the third chunk", journal, 640, flipped_in(values, status_begin + 3 * 64 - 1)},
         {"cut off in chi2 of the fifth chunk", journal, 256, values.substr(0, h5::File::reserved_begin + 5 * 64 * 8 - 1)},
         {"other values", journal, 0, "half a surface"},
         {"values of nothing recorded flipped", journal, 640, flipped_in(values, h5::File::reserved_begin + 10 * 64 * 8)},
-        {"begin flipped in the second chunk", flipped(header_bytes + record_bytes + 1), 64},
-        {"end flipped in the second chunk", flipped(header_bytes + record_bytes + 12), 64},
-        {"checksum flipped in the second chunk", flipped(header_bytes + record_bytes + 17), 64},
-        {"CRC flipped in the second chunk", flipped(header_bytes + record_bytes + 21), 64},
-        {"first chunk missing", journal.substr(0, header_bytes) + journal.substr(header_bytes + record_bytes), 0},
+        {"chi2 flipped in the last chunk", journal, 576, flipped_in(values, h5::File::reserved_begin + 9 * 64 * 8 + 100)},
+        {"checksum flipped in the last chunk", flipped(header_bytes + 9 * record_bytes + 17), 576},
+        {"begin flipped in the second chunk", flipped(header_bytes + record_bytes + 1), 640},
+        {"end flipped in the second chunk", flipped(header_bytes + record_bytes + 12), 640},
+        {"checksum flipped in the second chunk", flipped(header_bytes + record_bytes + 17), 640},
+        {"CRC flipped in the second chunk", flipped(header_bytes + record_bytes + 21), 640},
+        {"first chunk missing", journal.substr(0, header_bytes) + journal.substr(header_bytes + record_bytes), 640},
         {"second chunk missing", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes + 2 * record_bytes),
-         64},
-        {"a chunk twice", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes), 64},
+         640},
+        {"a chunk twice", journal.substr(0, header_bytes + record_bytes) + journal.substr(header_bytes), 640},
     };
     for (std::size_t i = 0; i < cases.size(); ++i)
     {
@@ -860,7 +863,7 @@ TEST_F(Damage, DamagedScansAreContinuedBehindTheirLastWholeChunk)
     }
 }
 
-/// A bad sector is as good as other values: what is behind it is computed again, and the scan comes to its end.
+/// A bad sector is as good as other values: what it held is computed again, and nothing else.
 TEST_F(Damage, ValuesThatCannotBeReadAreComputedAgain)
 {
     scan_ten_chunks();
@@ -868,8 +871,9 @@ TEST_F(Damage, ValuesThatCannotBeReadAreComputedAgain)
     damaged.environment["NUSCAN_TEST_UNREADABLE_AT"] = std::to_string(h5::File::reserved_begin + 3 * 64 * sizeof(double) + 100);
     auto const result = run_nuscan(scan_command("out.h5", how_), damaged);
     EXPECT_EQ(result.exit_code, 0) << result;
-    EXPECT_TRUE(result.said("out.h5.partial: not what out.h5.journal says from point 192 on")) << result;
-    EXPECT_TRUE(result.said("continued at point 192 of an interrupted scan")) << result;
+    EXPECT_TRUE(result.said("out.h5.partial: points [192, 256) are computed again: ")) << result;
+    EXPECT_TRUE(result.said("Input/output error")) << result;
+    EXPECT_TRUE(result.said("continued at point 640 of an interrupted scan")) << result;
     EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
 }
 

@@ -129,6 +129,7 @@ TEST_F(Fault, FlippedBytesInAJournalAreNamedAndComputedAgain)
     auto const journal = text_of("out.h5.journal");
     auto const values = text_of("out.h5.partial");
     auto const head = Journal::inspect(file("out.h5.journal"))->head;
+    std::int64_t const done = points_in("out.h5.journal");
     std::mt19937_64 random{7};
     std::size_t const data = 65 + head.description.size();
     for (int i = 0; i < 10; ++i)
@@ -142,8 +143,17 @@ TEST_F(Fault, FlippedBytesInAJournalAreNamedAndComputedAgain)
         fs::remove(file("out.h5"));
         auto const result = run(scan_command("out.h5", how_));
         EXPECT_EQ(result.exit_code, 0) << result;
-        auto const good = static_cast<std::int64_t>((at - data) / Journal::record_bytes()) * chunk;
-        EXPECT_TRUE(result.said(fmt::format("out.h5.journal: damaged behind point {} (checksum)", good))) << result;
+        auto const hit = static_cast<std::int64_t>((at - data) / Journal::record_bytes());
+        bool const last = (hit + 1) * static_cast<std::int64_t>(Journal::record_bytes())
+                          == static_cast<std::int64_t>(journal.size() - data);
+        EXPECT_TRUE(result.said(
+            last ? fmt::format("out.h5.journal: damaged behind point {} (checksum)", hit * chunk)
+                 : fmt::format(
+                     "out.h5.partial: points [{}, {}) are computed again: their record in out.h5.journal is damaged (checksum)",
+                     hit * chunk, (hit + 1) * chunk)))
+            << result;
+        // What is behind it is not lost.
+        EXPECT_TRUE(result.said(fmt::format("continued at point {} ", last ? hit * chunk : done))) << result;
         ASSERT_EQ(bits("out.h5"), bits("whole.h5")) << "byte " << at;
     }
 }
@@ -172,9 +182,15 @@ TEST_F(Fault, FlippedBytesInAnUnfinishedSurfaceAreNamedAndComputedAgain)
         auto const result = run(scan_command("out.h5", how_));
         EXPECT_EQ(result.exit_code, 0) << result;
         auto const good = static_cast<std::int64_t>(point) / chunk * chunk;
+        bool const last = good + chunk >= done;
         EXPECT_TRUE(result.said(
-            fmt::format("out.h5.partial: not what out.h5.journal says from point {} on (checksum): {} points", good, done - good)))
+            last ? fmt::format("out.h5.partial: not what out.h5.journal says from point {} on (checksum): {} points", good,
+                               done - good)
+                 : fmt::format(
+                     "out.h5.partial: points [{}, {}) are computed again: they are not what out.h5.journal says (checksum)", good,
+                     good + chunk)))
             << result;
+        EXPECT_TRUE(result.said(fmt::format("continued at point {} ", last ? good : done)) || good == 0) << result;
         ASSERT_EQ(bits("out.h5"), bits("whole.h5")) << "byte " << at;
     }
     // Without it, there is nothing to continue.

@@ -1,4 +1,6 @@
-// Journals: looked into, continued, cut.
+// Journals: looked into, continued, mended, cut.
+#include <algorithm>
+
 #include "host/io/journal.hpp"
 #include "host/scan/configuration.hpp"
 #include "host/scan/identity.hpp"
@@ -45,6 +47,22 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
     if (!again->records.empty())
     {
         Journal journal{file.path(), head, false};
+        // Damaged ones are replaced before anything is dropped.
+        for (std::size_t i = 0; i < again->records.size(); ++i)
+            if (JournalRecord const record = again->records[i]; !record.known)
+            {
+                if (record.range.size() > 10000 || head.n_pulls >= some || head.n_rates >= some)
+                    return 0;
+                Chunk chunk;
+                chunk.begin = record.range.begin;
+                chunk.resize(record.range.size(), head.n_pulls, head.n_rates);
+                journal.replace(i, chunk, "damaged");
+            }
+        auto const mended = Journal::inspect(file.path());
+        fuzz::require(
+            mended && mended->records.size() == again->records.size() && mended->next == again->next
+                && std::all_of(mended->records.begin(), mended->records.end(), [](auto const& record) { return record.known; }),
+            "what was replaced is whole");
         journal.drop_from(again->records.size() / 2);
         auto const left = Journal::inspect(file.path());
         fuzz::require(left && left->records.size() == again->records.size() / 2 && left->next == journal.next(),

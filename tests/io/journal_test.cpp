@@ -196,7 +196,7 @@ TEST_F(JournalTest, CutAtAnyByteKeepsWholeRecords)
     }
 }
 
-TEST_F(JournalTest, AChangedByteEndsItBeforeItsRecord)
+TEST_F(JournalTest, AChangedByteCostsItsRecordAlone)
 {
     std::vector<std::int64_t> const sizes{2, 1, 3};
     auto const ends = write_chunks(sizes);
@@ -213,15 +213,59 @@ TEST_F(JournalTest, AChangedByteEndsItBeforeItsRecord)
                 EXPECT_THROW(open(), InputError) << "bit " << bit << " of byte " << at;
                 continue;
             }
-            std::int64_t expected = 0;
-            for (std::size_t c = 0; c < sizes.size(); ++c)
+            auto const journal = open();
+            auto const& records = journal.contents().records;
+            auto const hit = (at - ends[0]) / Journal::record_bytes();
+            bool const last = hit + 1 == sizes.size();
+            ASSERT_EQ(records.size(), sizes.size() - (last ? 1 : 0)) << "bit " << bit << " of byte " << at;
+            std::int64_t next = 0;
+            for (std::size_t c = 0; c < records.size(); ++c)
             {
-                if (at < ends[c + 1])
-                    break;
-                expected += sizes[c];
+                EXPECT_EQ(records[c].known, c != hit);
+                EXPECT_EQ(records[c].range.begin, next);
+                EXPECT_EQ(records[c].range.size(), sizes[c]);
+                next += sizes[c];
             }
-            ASSERT_EQ(open().next(), expected) << "bit " << bit << " of byte " << at;
+            ASSERT_EQ(journal.next(), next) << "bit " << bit << " of byte " << at;
         }
+}
+
+TEST_F(JournalTest, DamagedRecordsInARowShareTheirPoints)
+{
+    auto const ends = write_chunks({2, 4, 1, 2, 3});
+    auto damaged = bytes();
+    for (std::size_t c : {1U, 2U, 3U})
+        damaged[ends[c] + 3] ^= 1;
+    write(damaged);
+    {
+        auto journal = open();
+        ASSERT_EQ(journal.contents().records.size(), 5U);
+        EXPECT_FALSE(journal.contents().damaged) << "nothing is cut off";
+        // Seven points in three parts.
+        std::vector<std::int64_t> begins;
+        for (std::size_t i : {1U, 2U, 3U})
+        {
+            auto const record = journal.contents().records[i];
+            EXPECT_FALSE(record.known);
+            begins.push_back(record.range.begin);
+            journal.replace(i, make_chunk(record.range.begin, record.range.size()), i == 3 ? "that" : "this");
+        }
+        EXPECT_EQ(begins, (std::vector<std::int64_t>{2, 5, 7}));
+        auto const& mended = journal.contents().mended;
+        ASSERT_EQ(mended.size(), 2U);
+        EXPECT_EQ(mended[0].range.begin, 2);
+        EXPECT_EQ(mended[0].range.end, 7);
+        EXPECT_EQ(mended[0].reason, "this");
+        EXPECT_EQ(mended[1].range.end, 9);
+        expect_records(journal, {2, 3, 2, 2, 3});
+        journal.append(make_chunk(12, 5));
+    }
+    expect_records(open(), {2, 3, 2, 2, 3, 5});
+    // More damaged records than there are points between whole ones: no journal of ours.
+    damaged = bytes();
+    std::size_t const record = Journal::record_bytes();
+    write(damaged.substr(0, ends[1]) + std::string(20 * record, 'x') + damaged.substr(ends[4]));
+    EXPECT_EQ(open().next(), 2);
 }
 
 TEST_F(JournalTest, ARecordThatDoesNotFollowIsDropped)
@@ -314,6 +358,11 @@ TEST_F(JournalTest, InspectionTellsACutFromDamage)
     EXPECT_FALSE(contents.damaged);
     auto damaged = whole;
     damaged[ends[1] + 17] = static_cast<char>(damaged[ends[1] + 17] ^ 4);
+    contents = inspect(damaged);
+    EXPECT_EQ(contents.next, 6);
+    EXPECT_EQ(contents.useless_bytes, 0U);
+    EXPECT_FALSE(contents.damaged);
+    damaged[ends[2] + 17] = static_cast<char>(damaged[ends[2] + 17] ^ 4);
     contents = inspect(damaged);
     EXPECT_EQ(contents.next, 2);
     EXPECT_EQ(contents.useless_bytes, whole.size() - ends[1]);

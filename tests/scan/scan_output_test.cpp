@@ -59,13 +59,26 @@ protected:
         output.finish();
     }
 
+    /// Computes points again, and remembers which.
+    ScanOutput::Compute compute()
+    {
+        return [this](IndexRange range, PointOutputs const& outputs) {
+            again_.push_back(range.begin);
+            for (std::int64_t i = range.begin; i < range.end; ++i)
+            {
+                outputs.chi2[i - range.begin] = chi2_at(i);
+                outputs.status[i - range.begin] = i % 1000 == 0 ? 1 : 0;
+            }
+        };
+    }
+
     /// Leaves an unfinished scan of the points before \p end, continuing one that is there.
-    void begin_scan(std::int64_t end) const
+    void begin_scan(std::int64_t end)
     {
         Journal journal(journal_, head(), false);
         SurfaceWriter writer(surface_, layout(), {},
                              journal.contents().records.empty() ? SurfaceWriter::Existing::discard : SurfaceWriter::Existing::keep);
-        ScanOutput output(journal, writer, {});
+        ScanOutput output(journal, writer, {}, compute());
         for (std::int64_t begin = journal.next(); begin < end; begin += chunk_size)
         {
             fill(output.chunk(), begin);
@@ -77,6 +90,7 @@ protected:
     TempDir temp_;
     fs::path journal_ = temp_.path() / "out.journal";
     fs::path surface_ = temp_.path() / "out.h5";
+    std::vector<std::int64_t> again_; ///< first points of what was computed again
 };
 
 /// What an earlier run left is taken over, wherever it ended, and one that was itself continued too.
@@ -90,7 +104,7 @@ TEST_F(ScanOutputTest, EveryPointReachesTheSurfaceWhereverAnEarlierRunEnded)
         Journal journal(journal_, head(), false);
         ASSERT_EQ(journal.next(), left);
         SurfaceWriter writer(surface_, layout(), {}, SurfaceWriter::Existing::keep);
-        ScanOutput output(journal, writer, {2999, 0, 1234});
+        ScanOutput output(journal, writer, {2999, 0, 1234}, compute());
         EXPECT_EQ(journal.contents().lost_points, 0);
         put_all(output, left);
         EXPECT_EQ(journal.next(), points);
@@ -106,8 +120,8 @@ TEST_F(ScanOutputTest, EveryPointReachesTheSurfaceWhereverAnEarlierRunEnded)
     }
 }
 
-/// Values that are not those of the journal's checksums are not believed: all from there on is computed again.
-TEST_F(ScanOutputTest, ValuesThatAreOthersEndWhatIsTakenOver)
+/// Values that are not those of the journal's checksums are not believed: they are computed again, and nothing else.
+TEST_F(ScanOutputTest, ValuesThatAreOthersAreComputedAgain)
 {
     auto const change = [&](std::size_t at) {
         std::fstream file(surface_, std::ios::binary | std::ios::in | std::ios::out);
@@ -117,21 +131,39 @@ TEST_F(ScanOutputTest, ValuesThatAreOthersEndWhatIsTakenOver)
         file.put(static_cast<char>(byte ^ 1));
     };
     std::size_t const status = h5::File::reserved_begin + points * sizeof(double) + h5::checksum_bytes;
-    for (auto const& [at, expected] : std::vector<std::pair<std::size_t, std::int64_t>>{
-             {h5::File::reserved_begin, 0},
-             {h5::File::reserved_begin + 2 * chunk_size * sizeof(double) - 1, chunk_size},
-             {h5::File::reserved_begin + 2 * chunk_size * sizeof(double), 2 * chunk_size},
-             {status + 3 * chunk_size, 3 * chunk_size},
-             {h5::File::reserved_begin + 4 * chunk_size * sizeof(double), 4 * chunk_size}}) // nothing recorded there
+    struct Case
     {
+        std::vector<std::size_t> changed;
+        std::vector<std::int64_t> again; ///< chunks
+        std::int64_t next;               ///< chunk
+    };
+    auto const chi2_of = [](std::size_t chunk) { return h5::File::reserved_begin + chunk * chunk_size * sizeof(double); };
+    for (auto const& [changed, again, next] :
+         std::vector<Case>{{{chi2_of(0)}, {0}, 4},
+                           {{chi2_of(2) - 1}, {1}, 4},
+                           {{chi2_of(2)}, {2}, 4},
+                           {{chi2_of(1), status + 2 * chunk_size}, {1, 2}, 4},
+                           {{chi2_of(0), chi2_of(2)}, {0, 2}, 4},
+                           {{status + 3 * chunk_size}, {}, 3}, // at the end it is the scan that computes it
+                           {{chi2_of(0), chi2_of(2), chi2_of(3)}, {0}, 2},
+                           {{chi2_of(4)}, {}, 4}}) // nothing recorded there
+    {
+        auto const at = changed.front();
+        auto const expected = next * chunk_size;
+        again_.clear();
         fs::remove(journal_);
         fs::remove(surface_);
         begin_scan(4 * chunk_size);
-        change(at);
+        for (std::size_t const place : changed)
+            change(place);
         Journal journal(journal_, head(), false);
         SurfaceWriter writer(surface_, layout(), {}, SurfaceWriter::Existing::keep);
-        ScanOutput output(journal, writer, {});
+        ScanOutput output(journal, writer, {}, compute());
         EXPECT_EQ(journal.next(), expected) << at;
+        std::vector<std::int64_t> begins;
+        for (std::int64_t const chunk : again)
+            begins.push_back(chunk * chunk_size);
+        EXPECT_EQ(again_, begins) << at;
         EXPECT_EQ(journal.contents().lost_points, 4 * chunk_size - expected);
         put_all(output, expected);
         writer.finish({}, {}, {});
@@ -144,7 +176,7 @@ TEST_F(ScanOutputTest, ValuesThatAreOthersEndWhatIsTakenOver)
     fs::remove(surface_);
     Journal journal(journal_, head(), false);
     SurfaceWriter writer(surface_, layout(), {}, SurfaceWriter::Existing::keep);
-    ScanOutput output(journal, writer, {});
+    ScanOutput output(journal, writer, {}, compute());
     EXPECT_EQ(journal.contents().lost_points, 4 * chunk_size) << "the unfinished surface was deleted";
 }
 
@@ -153,7 +185,7 @@ TEST_F(ScanOutputTest, AChunkIsInTheJournalOnceTheNextIsTaken)
     Journal journal(journal_, head(), false);
     SurfaceWriter writer(surface_, layout());
     {
-        ScanOutput output(journal, writer, {});
+        ScanOutput output(journal, writer, {}, compute());
         fill(output.chunk(), 0);
         output.put();
         fill(output.chunk(), chunk_size);
@@ -170,7 +202,7 @@ TEST_F(ScanOutputTest, WhatGoesWrongIsThrownByTheNextCall)
     SurfaceLayout shorter = layout();
     shorter.range = {0, chunk_size}; // no room for a second chunk
     SurfaceWriter writer(surface_, shorter);
-    ScanOutput output(journal, writer, {});
+    ScanOutput output(journal, writer, {}, compute());
     EXPECT_THROW(put_all(output, 0), RunError);
     EXPECT_THROW(output.finish(), RunError) << "and by all that follow";
     EXPECT_EQ(journal.next(), chunk_size) << "nothing is recorded that is not there";

@@ -30,15 +30,6 @@ skip()
     exit 77
 }
 
-# need_packages PACKAGE[:COMMAND]...: what only this section needs.
-need_packages()
-{
-    local -a missing=()
-    command -v dpkg-query >/dev/null 2>&1 || return 0
-    mapfile -t missing < <(missing_packages "$@")
-    [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
-}
-
 # build_folder PRESET: where configure_preset builds.
 build_folder()
 {

@@ -24,6 +24,9 @@ nuscan_test_packages=(clang-format:clang-format)
 # For fuzzing and the thread sanitizer: Clang with the run-time libraries of its sanitizers and of OpenMP.
 nuscan_clang_packages=(clang-14 libclang-rt-14-dev libomp-14-dev)
 
+# shellcheck disable=SC2034  # for whoever sources this
+nuscan_mpi_packages=(libopenmpi-dev openmpi-bin:mpirun)
+
 nuscan_cmake_minimum=3.25
 nuscan_gxx_minimum=12
 
@@ -116,6 +119,15 @@ install_packages()
         die "apt-get could not install: $*"
 }
 
+# need_packages ENTRY...: what not every build needs.
+need_packages()
+{
+    local -a missing=()
+    command -v dpkg-query >/dev/null 2>&1 || return 0
+    mapfile -t missing < <(missing_packages "$@")
+    [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
+}
+
 # set_up [build|test|fuzz]: packages, versions, Python.
 set_up()
 {
@@ -173,10 +185,10 @@ build_preset()
     cmake --build "$nuscan_root/build/$preset" "${options[@]}"
 }
 
-# configure: the release preset.
+# configure [OPTION...]: the release preset.
 configure()
 {
-    configure_preset release
+    configure_preset release "$@"
 }
 
 # build JOBS [TARGET...]: the release preset.

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Scans by 2 and 4 MPI ranks: serial bits, kills, ranks that hang, signals, a device for each rank (preset mpi).
-: "${jobs:?}" "${section_work:?}" "${nuscan_root:?}"
+: "${jobs:?}" "${section_work:?}" "${nuscan_root:?}" "${nuscan_mpi_packages:?}"
 
 run_section()
 {
     local log=$section_work/mpi.log
-    need_packages libopenmpi-dev openmpi-bin:mpirun
+    need_packages "${nuscan_mpi_packages[@]}"
     configure_preset mpi
     build_preset mpi "$jobs" nuscan nuscan-mpi test_mpi test_scan
     (cd "$nuscan_root" && ctest --preset mpi --label-regex '^mpi$') 2>&1 | tee "$log"

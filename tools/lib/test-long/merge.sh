@@ -49,7 +49,7 @@ seconds()
     if [ "$(type -t "$1")" = function ]; then
         "$@" >/dev/null
     else
-        "$nuscan_python" - "$@" <<'PYTHON'
+        "${NUSCAN_PYTHON:?}" - "$@" <<'PYTHON'
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
 open("memory", "w").write(f"{resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss}\n")

@@ -14,6 +14,7 @@
 #include "host/backends/cpu.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/error.hpp"
+#include "instruction_sets.hpp"
 #include "random_points.hpp"
 #include "tests/support/real_inputs.hpp"
 #include "tests/support/tolerance.hpp"
@@ -22,34 +23,6 @@ namespace nuscan
 {
 namespace
 {
-
-/// Sets NUSCAN_SIMD as long as it lives.
-class ChosenSet
-{
-public:
-    explicit ChosenSet(char const* name)
-    {
-        if (char const* const before = std::getenv("NUSCAN_SIMD"))
-            before_ = before;
-        setenv("NUSCAN_SIMD", name, 1);
-    }
-    ~ChosenSet()
-    {
-        if (before_)
-            setenv("NUSCAN_SIMD", before_->c_str(), 1);
-        else
-            unsetenv("NUSCAN_SIMD");
-    }
-
-private:
-    std::optional<std::string> before_;
-};
-
-std::vector<LaneKernels const*> all_sets()
-{
-    auto const list = available_lane_kernels();
-    return {list.kernels, list.kernels + list.n};
-}
 
 class Lanes : public ::testing::TestWithParam<LaneKernels const*>
 {

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <type_traits>
@@ -21,6 +22,7 @@
 #include "host/backends/lanes/lane_kernels.hpp"
 #include "host/backends/lanes/lanes.hpp"
 #include "host/scan/self_check.hpp"
+#include "instruction_sets.hpp"
 #include "tests/support/real_inputs.hpp"
 #include "tests/support/tolerance.hpp"
 #include "tests/support/toy_experiments.hpp"
@@ -302,10 +304,40 @@ private:
     bool spanned_ = false;
 };
 
-std::vector<LaneKernels const*> all_sets()
+/// Scans by every instruction set: those with fused multiply-add give the same bits, the others round differently.
+TEST(Rows, InstructionSetsAgree)
 {
-    auto const list = available_lane_kernels();
-    return {list.kernels, list.kernels + list.n};
+    double worst = 0.0;
+    for (Route const route : {Route::factored, Route::direct})
+        for (auto const& experiments : fits)
+            for (auto const& axes : grids())
+            {
+                auto const problem = problem_of(experiments, axes);
+                IndexRange const range{0, route == Route::direct ? std::min<std::int64_t>(problem->size(), 60) : problem->size()};
+                std::optional<Results> first;
+                std::optional<Results> fused;
+                for (auto const* set : all_sets())
+                {
+                    SCOPED_TRACE(
+                        fmt::format("{}, {}, {}", set->name, experiments.back(), parameter_info(axes.back().parameter).name));
+                    ChosenSet const chosen(set->name);
+                    auto const results = evaluate(*make_cpu_backend(problem, route, 1), *problem, range);
+                    if (!first)
+                        first = results;
+                    ASSERT_EQ(results.status, first->status);
+                    for (std::size_t i = 0; i < results.chi2.size(); ++i)
+                        worst = std::max(worst, check_deviation(results.chi2[i], first->chi2[i]));
+                    if (!set->fused)
+                        continue;
+                    if (!fused)
+                        fused = results;
+                    EXPECT_TRUE(same_bits(results.chi2, fused->chi2));
+                    EXPECT_TRUE(same_bits(results.pulls, fused->pulls));
+                    EXPECT_TRUE(same_bits(results.rates, fused->rates));
+                }
+            }
+    std::printf("worst %.1e of 1 + chi2\n", worst);
+    EXPECT_LT(worst, tolerance::summation);
 }
 
 TEST(Rows, BackgroundMadeOfThePullsTemplatesIsNoOtherFit)

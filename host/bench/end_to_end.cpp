@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <memory>
+#include <new>
+#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -80,6 +83,54 @@ double measure_checked_alone(std::shared_ptr<Problem const> const& problem, int 
     return seconds_since(start);
 }
 
+/// What is written to measure a disk, in memory that direct writes take.
+class DiskBlock
+{
+public:
+    explicit DiskBlock(std::size_t words) : bytes_(words * sizeof(std::uint64_t)), words_(new (alignment) std::uint64_t[words])
+    {
+        std::uint64_t state = 1;
+        for (std::size_t i = 0; i < words; ++i)
+            words_[i] = state = state * 6364136223846793005u + 1442695040888963407u;
+    }
+    ~DiskBlock() { ::operator delete[](words_, alignment); }
+    DiskBlock(DiskBlock const&) = delete;
+    DiskBlock& operator=(DiskBlock const&) = delete;
+
+    void const* data() const { return words_; }
+    std::size_t size() const { return bytes_; }
+
+private:
+    static constexpr std::align_val_t alignment{4096};
+    std::size_t bytes_;
+    std::uint64_t* words_;
+};
+
+/// Seconds that a file of whole blocks takes until it is on the disk. \param way  0 or O_DIRECT; nothing where the system refuses that
+std::optional<double> write_to_disk(fs::path const& file, DiskBlock const& block, std::int64_t bytes, int way)
+{
+    auto const start = Clock::now();
+    int const descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | way, 0600);
+    bool good = descriptor >= 0;
+    for (std::int64_t left = bytes; good && left > 0;)
+    {
+        ssize_t const n = ::write(descriptor, block.data(), block.size());
+        if (n < 0 && errno == EINTR)
+            continue;
+        good = n >= 0;
+        left -= n;
+    }
+    good = good && ::fsync(descriptor) == 0;
+    int const reason = errno;
+    if (descriptor >= 0)
+        ::close(descriptor);
+    if (good)
+        return seconds_since(start);
+    if (way != 0)
+        return std::nullopt;
+    throw RunError(fmt::format("{}: cannot be written: {}", file.string(), std::generic_category().message(reason)));
+}
+
 } // namespace
 
 EndToEnd measure_scan(std::string const& experiment, std::vector<Axis> const& axes, int threads, int repeats,
@@ -116,42 +167,14 @@ EndToEnd measure_scan(std::string const& experiment, std::vector<Axis> const& ax
 
 double measure_disk(fs::path const& folder, std::int64_t bytes, int repeats)
 {
-    fs::path const file = folder / "disk";
-    auto const fail = [&file] {
-        return RunError(fmt::format("{}: cannot be written: {}", file.string(), std::generic_category().message(errno)));
-    };
     // Not all alike: a disk that compresses is not to be measured by nothing.
-    std::vector<std::uint64_t> block(std::size_t{1} << 19);
-    std::uint64_t state = 1;
-    for (auto& word : block)
-        word = state = state * 6364136223846793005u + 1442695040888963407u;
+    constexpr std::size_t words = std::size_t{1} << 19;
+    std::unique_ptr<DiskBlock> const block{new DiskBlock(words)};
     double best = 0.0;
     for (int repeat = 0; repeat < repeats; ++repeat)
-    {
-        auto const start = Clock::now();
-        int const descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        if (descriptor < 0)
-            throw fail();
-        bool good = true;
-        for (std::int64_t left = bytes; good && left > 0;)
-        {
-            auto const size = std::min<std::size_t>(static_cast<std::size_t>(left), block.size() * sizeof block[0]);
-            ssize_t const n = ::write(descriptor, block.data(), size);
-            if (n < 0 && errno == EINTR)
-                continue;
-            good = n >= 0;
-            left -= n;
-        }
-        good = good && ::fsync(descriptor) == 0;
-        int const reason = errno;
-        ::close(descriptor);
-        if (!good)
-        {
-            errno = reason;
-            throw fail();
-        }
-        best = std::max(best, static_cast<double>(bytes) / seconds_since(start));
-    }
+        for (int const way : {0, O_DIRECT})
+            if (auto const seconds = write_to_disk(folder / "disk", *block, bytes, way))
+                best = std::max(best, static_cast<double>(bytes) / *seconds);
     return best;
 }
 

@@ -32,7 +32,8 @@ struct EndToEnd
 EndToEnd measure_scan(std::string const& experiment, std::vector<Axis> const& axes, int threads, int repeats,
                       std::filesystem::path const& folder);
 
-/// Bytes per second of one file of \p bytes written in order and brought to the disk.
+/// Bytes per second of one file of about \p bytes written in order and brought to the disk: through the page cache or past it, whichever is
+/// faster.
 double measure_disk(std::filesystem::path const& folder, std::int64_t bytes, int repeats);
 
 } // namespace nuscan::bench

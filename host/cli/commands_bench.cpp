@@ -108,6 +108,9 @@ struct MeasuredCase
     double bytes = 0.0;
 };
 
+constexpr std::int64_t least_disk_bytes = std::int64_t{256} << 20;
+constexpr std::int64_t most_disk_bytes = std::int64_t{1} << 30;
+
 class Bench
 {
 public:
@@ -385,7 +388,11 @@ private:
         bench::TemporaryFolder const folder(folder_);
         int const enough = scan_points_ >= once_from_points ? 1 : most_scan_repeats;
         int const repeats = options_.repeats ? effort_.repeats : std::min(enough, effort_.repeats);
-        std::int64_t const disk_bytes = std::int64_t{options_.quick ? 16 : 256} << 20;
+        // As large as a scan, within reason: short files come out faster.
+        constexpr std::int64_t point_bytes = 9;
+        std::int64_t const disk_bytes = options_.quick ? std::int64_t{16} << 20
+                                                       : std::clamp<std::int64_t>(point_bytes * scan_points_, least_disk_bytes,
+                                                                                  most_disk_bytes);
         spdlog::info("disk of {}", folder_.string());
         disk_bytes_per_s_ = bench::measure_disk(folder.path(), disk_bytes, repeats);
         int const threads = *std::max_element(options_.threads.begin(), options_.threads.end());

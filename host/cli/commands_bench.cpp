@@ -111,6 +111,15 @@ struct MeasuredCase
 constexpr std::int64_t least_disk_bytes = std::int64_t{256} << 20;
 constexpr std::int64_t most_disk_bytes = std::int64_t{1} << 30;
 
+/// Rows would have the same name.
+template<class T>
+void refuse_twice(char const* option, std::vector<T> values)
+{
+    std::sort(values.begin(), values.end());
+    if (auto const twice = std::adjacent_find(values.begin(), values.end()); twice != values.end())
+        throw InputError(fmt::format("{} {}: is given twice", option, *twice));
+}
+
 class Bench
 {
 public:
@@ -119,7 +128,10 @@ public:
         effort_.repeats = options.repeats.value_or(options.quick ? 3 : 5);
         effort_.min_time = options.min_time.value_or(options.quick ? 0.03 : 0.2);
         scan_points_ = options.points.value_or(options.quick ? 40000 : 1000000);
-        folder_ = options.folder.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(options.folder);
+        std::error_code error;
+        folder_ = options.folder.empty() ? std::filesystem::temp_directory_path(error) : std::filesystem::path(options.folder);
+        if (error)
+            throw InputError(fmt::format("no folder for temporary files: {}; set TMPDIR to one that is there", error.message()));
         if (effort_.repeats < 1 || effort_.repeats > 1000)
             throw InputError(fmt::format("--repeats {}: must be 1 to 1000", effort_.repeats));
         if (!(effort_.min_time >= 0.0) || effort_.min_time > 60.0)
@@ -134,6 +146,10 @@ public:
                 throw InputError(fmt::format("--part {}: there is no such part{}", part, suggestion(part, all_parts)));
         if (!std::filesystem::is_directory(folder_))
             throw InputError(fmt::format("--folder {}: is no folder", folder_.string()));
+        refuse_twice("--threads", options.threads);
+        refuse_twice("--experiment", options.experiments);
+        // Now, and not when everything else is measured.
+        bench::TemporaryFolder const writable(folder_);
     }
 
     Json run()

@@ -199,6 +199,9 @@ TEST(Bench, ErrorsOfItsOptions)
                            {{"--points", "3"}, "--points 3: must be 4 to 1e10"},
                            {{"--threads", "1", "0"}, "--threads 0: the number of threads must be 1 to 4096"},
                            {{"--folder", "/nowhere"}, "--folder /nowhere: is no folder"},
+                           {{"--folder", "/proc"}, "/proc: no folder can be made in it"},
+                           {{"--threads", "1", "2", "1"}, "--threads 1: is given twice"},
+                           {{"-e", "lz_ws2022", "-e", "lz_ws2022"}, "--experiment lz_ws2022: is given twice"},
                            {{"--experiment", "lz_ws2023"}, "lz_ws2022"}})
     {
         Arguments all{"bench"};

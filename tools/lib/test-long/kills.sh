@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Kills a scan at 200 random instants and resumes it: final data identical to an undisturbed run's.
+# Kills scans at 200 random instants, of small and of large pieces, and resumes them: final data identical to an undisturbed run's.
 : "${jobs:?}" "${section_work:?}"
 
 run_section()
@@ -8,6 +8,7 @@ run_section()
     configure_preset release
     build_preset release "$jobs" nuscan test_fault
     NUSCAN_FAULT_KILLS=200 "$(build_folder release)/tests/test_fault" \
-        --gtest_filter='Fault.KillsAtAnyInstantLoseAChunkAtMost' | tee "$log"
-    figure "$(grep -E '^[0-9]+ kills in [0-9]+ scans' "$log")"
+        --gtest_filter='Kills.*' | tee "$log"
+    figure "small pieces: $(grep -E '^[0-9]+ kills in [0-9]+ scans' "$log" | sed -n 1p)"
+    figure "large pieces: $(grep -E '^[0-9]+ kills in [0-9]+ scans' "$log" | sed -n 2p)"
 }

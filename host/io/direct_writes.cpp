@@ -31,19 +31,29 @@ constexpr std::size_t least_direct = std::size_t{64} << 10;
 constexpr std::size_t window = std::size_t{16} << 20;
 constexpr int most_off = 64;
 
-/// The same file again for direct writes; -1 where they are of no use.
-int open_directly([[maybe_unused]] int descriptor)
+/// The same file again for direct writes; without a way to write where they are of no use.
+DirectWrites::Disk disk_below([[maybe_unused]] int descriptor)
 {
 #ifdef __linux__
     struct statfs system = {};
     if (::fstatfs(descriptor, &system) != 0)
-        return -1;
+        return {};
     auto const kind = static_cast<std::uint32_t>(system.f_type);
     if (kind != EXT4_SUPER_MAGIC && kind != XFS_SUPER_MAGIC)
-        return -1;
-    return ::open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+        return {};
+    int const direct = ::open(fmt::format("/proc/self/fd/{}", descriptor).c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+    if (direct < 0)
+        return {};
+    auto const close = [](int const* file) {
+        ::close(*file);
+        delete file;
+    };
+    return {.write = [file = std::shared_ptr<int const>(new int(direct), close)](std::uint64_t address, void const* data,
+                                                                                 std::size_t bytes) {
+        return static_cast<std::ptrdiff_t>(::pwrite(*file, data, bytes, static_cast<off_t>(address)));
+    }};
 #else
-    return -1;
+    return {};
 #endif
 }
 
@@ -54,17 +64,14 @@ void DirectWrites::Free::operator()(std::byte* memory) const
     ::operator delete[](memory, std::align_val_t{block});
 }
 
-DirectWrites::DirectWrites(int descriptor, Buffered buffered)
-    : buffered_(std::move(buffered))
-    , direct_(open_directly(descriptor))
-    , memory_(new (std::align_val_t{block}) std::byte[capacity + block])
-    , window_begin_(std::chrono::steady_clock::now())
-{
-}
+DirectWrites::DirectWrites(int descriptor, Buffered buffered) : DirectWrites(disk_below(descriptor), std::move(buffered)) {}
 
-DirectWrites::~DirectWrites()
+DirectWrites::DirectWrites(Disk disk, Buffered buffered)
+    : buffered_(std::move(buffered))
+    , disk_(std::move(disk))
+    , memory_(new (std::align_val_t{block}) std::byte[capacity + block])
+    , window_begin_(disk_.now())
 {
-    give_up();
 }
 
 /// Blocks of the file are blocks in memory.
@@ -106,9 +113,9 @@ void DirectWrites::flush()
     if (is_direct() && first + least_direct <= last)
     {
         write_buffered(first);
-        auto const start = std::chrono::steady_clock::now();
+        Instant const start = disk_.now();
         done += write_blocks(first, gathered() + (first - address_), last - first);
-        waited_ += std::chrono::steady_clock::now() - start;
+        waited_ += disk_.now() - start;
     }
     write_buffered(end());
     judge(size_);
@@ -122,7 +129,7 @@ void DirectWrites::judge(std::size_t bytes)
     window_bytes_ += bytes;
     if (window_bytes_ < window)
         return;
-    auto const now = std::chrono::steady_clock::now();
+    Instant const now = disk_.now();
     if (windows_off_ > 0)
         --windows_off_;
     else if (2 * waited_ > now - window_begin_)
@@ -143,25 +150,18 @@ std::size_t DirectWrites::write_blocks(std::uint64_t address, std::byte const* d
     std::size_t done = 0;
     while (done < bytes)
     {
-        ssize_t const n = ::pwrite(direct_, data + done, bytes - done, static_cast<off_t>(address + done));
+        std::ptrdiff_t const n = disk_.write(address + done, data + done, bytes - done);
         if (n < 0 && errno == EINTR)
             continue;
         std::size_t const whole = n > 0 ? static_cast<std::size_t>(n) / block * block : 0;
         done += whole;
         if (whole == 0)
         {
-            give_up();
+            disk_.write = nullptr;
             break;
         }
     }
     return done;
-}
-
-void DirectWrites::give_up()
-{
-    if (direct_ >= 0)
-        ::close(direct_);
-    direct_ = -1;
 }
 
 } // namespace nuscan::h5

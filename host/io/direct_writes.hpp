@@ -22,9 +22,20 @@ public:
     /// Writes bytes at an address through the page cache; whether that failed is its own business.
     using Buffered = std::function<void(std::uint64_t address, void const* data, std::size_t bytes)>;
 
+    using Instant = std::chrono::steady_clock::time_point;
+
+    /// The disk below a file, and the clock by which it is judged.
+    struct Disk
+    {
+        /// Writes whole blocks past the page cache. \returns how many bytes were written, -1 for an error (errno); empty where there is no
+        /// such way.
+        std::function<std::ptrdiff_t(std::uint64_t address, void const* data, std::size_t bytes)> write;
+        std::function<Instant()> now = std::chrono::steady_clock::now;
+    };
+
     /// \param descriptor  of the file, open for writing all the while
     DirectWrites(int descriptor, Buffered buffered);
-    ~DirectWrites();
+    DirectWrites(Disk disk, Buffered buffered);
     DirectWrites(DirectWrites const&) = delete;
     DirectWrites& operator=(DirectWrites const&) = delete;
 
@@ -33,7 +44,7 @@ public:
     void flush();
 
     /// Whether whole blocks go past the page cache now.
-    bool is_direct() const { return direct_ >= 0 && windows_off_ == 0; }
+    bool is_direct() const { return disk_.write != nullptr && windows_off_ == 0; }
 
 private:
     struct Free
@@ -41,16 +52,13 @@ private:
         void operator()(std::byte* memory) const;
     };
 
-    using Instant = std::chrono::steady_clock::time_point;
-
     std::byte* gathered() const;
     std::uint64_t end() const { return address_ + size_; }
     std::size_t write_blocks(std::uint64_t address, std::byte const* data, std::size_t bytes);
     void judge(std::size_t bytes);
-    void give_up();
 
     Buffered buffered_;
-    int direct_ = -1; ///< the same file, past the page cache
+    Disk disk_;
     std::unique_ptr<std::byte[], Free> memory_;
     std::uint64_t address_ = 0; ///< of what is gathered
     std::size_t size_ = 0;

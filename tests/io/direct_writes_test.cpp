@@ -1,11 +1,17 @@
 #include "host/io/direct_writes.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -88,6 +94,131 @@ TEST_F(DirectWritesTest, BytesOfAnyPiecesComeToTheirPlaces)
         writes.flush();
     }
     EXPECT_TRUE(content() == std::string(5, '\0') + bytes.substr(5));
+}
+
+/// A disk, and a file in its page cache, in memory, by a clock of its own.
+struct SlowDisk
+{
+    using Clock = std::chrono::steady_clock;
+
+    h5::DirectWrites::Disk disk()
+    {
+        return {.write = [this](std::uint64_t address, void const* data, std::size_t bytes) -> std::ptrdiff_t {
+                    EXPECT_EQ(address % block, 0U);
+                    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % block, 0U) << "memory of direct writes lies at whole blocks";
+                    // What a short write left is not always a whole block less.
+                    EXPECT_EQ(bytes % block, 0U);
+                    now += busy;
+                    if (error != 0)
+                    {
+                        errno = std::exchange(error, next_error);
+                        return -1;
+                    }
+                    std::size_t const some = std::min(bytes, most);
+                    put(address, data, some);
+                    direct_bytes += some;
+                    return static_cast<std::ptrdiff_t>(some);
+                },
+                .now = [this] { return now; }};
+    }
+
+    h5::DirectWrites::Buffered buffered()
+    {
+        return [this](std::uint64_t address, void const* data, std::size_t bytes) { put(address, data, bytes); };
+    }
+
+    void put(std::uint64_t address, void const* data, std::size_t bytes)
+    {
+        content.resize(std::max(content.size(), static_cast<std::size_t>(address) + bytes));
+        std::memcpy(content.data() + address, data, bytes);
+    }
+
+    Clock::time_point now;
+    Clock::duration busy = {};               ///< a direct write takes
+    int error = 0;                           ///< of the next direct write
+    int next_error = 0;                      ///< of that after it
+    std::size_t most = std::size_t{1} << 40; ///< bytes of a direct write
+    std::size_t direct_bytes = 0;
+    std::string content;
+};
+
+/// Writes windows one after the other, a piece in each \p between.
+class WindowsTest : public testing::Test
+{
+protected:
+    static constexpr std::size_t piece = std::size_t{4} << 20; ///< what is gathered
+    static constexpr int pieces = 4;                           ///< of a window
+
+    /// \returns how many windows were written before direct writes began or ended
+    int windows_until(bool direct, int at_most)
+    {
+        for (int n = 0; n < at_most; ++n)
+        {
+            if (writes_.is_direct() == direct)
+                return n;
+            for (int i = 0; i < pieces; ++i, address_ += piece)
+            {
+                disk_.now += std::chrono::milliseconds{10}; // computing
+                writes_.write(address_, bytes_.data(), piece);
+            }
+        }
+        return at_most;
+    }
+
+    SlowDisk disk_;
+    std::string bytes_ = std::string(piece, 'x');
+    std::uint64_t address_ = 0;
+    h5::DirectWrites writes_{disk_.disk(), [](std::uint64_t, void const*, std::size_t) {}};
+};
+
+TEST_F(WindowsTest, ABusyDiskIsWrittenThroughThePageCacheInTurn)
+{
+    // Waited for as long as computed, and a little: more than half of the time.
+    disk_.busy = std::chrono::milliseconds{11};
+    std::vector<int> off;
+    for (int n = 0; n < 9; ++n)
+    {
+        EXPECT_EQ(windows_until(false, 100), 1) << "one window tells";
+        off.push_back(windows_until(true, 100));
+    }
+    EXPECT_EQ(off, (std::vector<int>{1, 2, 4, 8, 16, 32, 64, 64, 64}));
+    // Fast again: direct writes go on, and if they are waited for later, the windows without them are few once more.
+    disk_.busy = std::chrono::milliseconds{9};
+    EXPECT_EQ(windows_until(false, 20), 20);
+    disk_.busy = std::chrono::milliseconds{11};
+    EXPECT_EQ(windows_until(false, 20), 1);
+    EXPECT_EQ(windows_until(true, 20), 1);
+}
+
+TEST(SlowDisk, WhatADirectWriteLeavesGoesToThePageCache)
+{
+    std::string const bytes = noise(std::size_t{9} << 20);
+    struct Case
+    {
+        char const* what;
+        int error, next_error;
+        std::size_t most;
+        bool stays_direct;
+    };
+    for (Case const& fault :
+         {Case{"short writes of whole blocks", 0, 0, 5 * block, true},
+          Case{"short writes of parts of blocks", 0, 0, 2 * block + 77, true}, Case{"less than a block", 0, 0, 77, false},
+          Case{"nothing", 0, 0, 0, false}, Case{"a signal", EINTR, EINTR, 3 * block + 1, true},
+          Case{"a bad sector", EIO, 0, block, false}, Case{"a full disk", ENOSPC, ENOSPC, block, false},
+          Case{"no such alignment", EINVAL, EINVAL, block, false}})
+    {
+        SCOPED_TRACE(fault.what);
+        SlowDisk disk;
+        disk.error = fault.error;
+        disk.next_error = fault.next_error == EINTR ? 0 : fault.next_error;
+        disk.most = fault.most;
+        h5::DirectWrites writes(disk.disk(), disk.buffered());
+        writes.write(0, bytes.data(), bytes.size());
+        writes.flush();
+        EXPECT_TRUE(disk.content == bytes);
+        EXPECT_EQ(writes.is_direct(), fault.stays_direct);
+        EXPECT_EQ(disk.direct_bytes >= bytes.size() - block, fault.stays_direct);
+    }
 }
 
 TEST_F(DirectWritesTest, WholeBlocksGoPastThePageCache)

@@ -84,7 +84,10 @@ std::vector<CudaDevice> cuda_devices(std::string& reason)
 Device choose_device(std::string const& text, int threads)
 {
     Device device;
-    std::string const cpu = fmt::format("cpu ({} threads, {})", resolve_threads(threads), choose_lane_kernels().name);
+    auto const choose_cpu = [&device, threads] {
+        device.instruction_set = choose_lane_kernels().name;
+        device.description = fmt::format("cpu ({} threads, {})", resolve_threads(threads), device.instruction_set);
+    };
     std::string reason;
     if (text == "reference")
     {
@@ -92,13 +95,13 @@ Device choose_device(std::string const& text, int threads)
         device.description = fmt::format("reference ({} threads)", resolve_threads(threads));
     }
     else if (text == "cpu")
-        device.description = cpu;
+        choose_cpu();
     else if (text == "auto")
     {
         auto const devices = cuda_devices(reason);
         if (devices.empty())
         {
-            device.description = cpu;
+            choose_cpu();
             device.reason = reason;
         }
         else

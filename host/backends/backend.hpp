@@ -26,10 +26,11 @@ enum class DeviceKind
 struct Device
 {
     DeviceKind kind = DeviceKind::cpu;
-    int ordinal = -1;        ///< of a CUDA device, -1 for all
-    int count = 1;           ///< devices that take part
-    std::string description; ///< "cpu (2 threads)"
-    std::string reason;      ///< why `auto` chose it, empty otherwise
+    int ordinal = -1;                 ///< of a CUDA device, -1 for all
+    int count = 1;                    ///< devices that take part
+    std::string description;          ///< "cpu (2 threads)"
+    std::string reason;               ///< why `auto` chose it, empty otherwise
+    std::string instruction_set = {}; ///< of the CPU's vector registers; empty for other devices
 };
 
 /// Parses auto, reference, cpu, cuda or cuda:i and settles what it means on this machine. Throws InputError on another word,

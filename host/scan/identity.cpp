@@ -165,7 +165,8 @@ std::string description_text(JournalDescription const& description)
                     {"title", description.title},
                     {"command_line", description.command_line},
                     {"folder", description.folder},
-                    {"start_utc", description.start_utc}};
+                    {"start_utc", description.start_utc},
+                    {"instruction_set", description.instruction_set}};
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -185,6 +186,7 @@ JournalDescription parse_description(std::string const& text)
         description.command_line = json.at("command_line").get<std::string>();
         description.folder = json.at("folder").get<std::string>();
         description.start_utc = json.at("start_utc").get<std::string>();
+        description.instruction_set = json.value("instruction_set", "");
     }
     catch (nlohmann::json::exception const& problem)
     {

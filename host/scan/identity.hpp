@@ -50,6 +50,8 @@ struct JournalDescription
     std::string command_line; ///< that began the scan
     std::string folder;       ///< that it ran in
     std::string start_utc;
+    std::string instruction_set
+        = {}; ///< that the CPU began it with; empty for other devices, and in journals before there was this entry
 };
 
 /// As one JSON text.

@@ -418,7 +418,8 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     auto const problem = std::make_shared<Problem const>(prepared, configuration.axes, configuration.fixed);
     std::size_t const n_pulls = configuration.output_pulls ? pull_count(prepared->inputs()) : 0;
     std::size_t const n_rates = configuration.output_rates ? rate_count(prepared->inputs()) : 0;
-    JournalDescription const description{identity, configuration.title, options.command_line, current_folder(), meta.start_utc};
+    JournalDescription const description{identity,         configuration.title, options.command_line,
+                                         current_folder(), meta.start_utc,      options.device.instruction_set};
     Journal journal(journal_file, {description_text(description), n_pulls, n_rates, plan.range}, options.restart,
                     [&identity](std::string const& found) {
                         auto const other = parse_description(found).identity;
@@ -443,8 +444,14 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
             journal.remove();
         throw;
     }
+    meta.device = options.device.description;
     if (!journal.is_new())
-        meta.start_utc = parse_description(journal.contents().head.description).start_utc;
+    {
+        JournalDescription const begun = parse_description(journal.contents().head.description);
+        meta.start_utc = begun.start_utc;
+        if (!begun.instruction_set.empty() && begun.instruction_set != options.device.instruction_set)
+            meta.device += fmt::format(", begun with {}", begun.instruction_set);
+    }
     // Whatever goes wrong from here on leaves the journal and the unfinished surface, which the same command continues.
     SurfaceWriter writer(partial, surface_layout(*problem, configuration, plan.range), {},
                          journal.contents().records.empty() ? SurfaceWriter::Existing::discard : SurfaceWriter::Existing::keep);
@@ -547,7 +554,6 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     meta.compiler = build::compiler;
     meta.cuda = build::cuda;
     meta.backend = backend->name();
-    meta.device = options.device.description;
     meta.route = options.device.kind == DeviceKind::reference ? "reference" : route_name(options.route);
     meta.threads = resolve_threads(options.threads);
     meta.host = host_name();

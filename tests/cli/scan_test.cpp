@@ -21,6 +21,7 @@
 #include "host/io/surface_file.hpp"
 #include "host/scan/configuration.hpp"
 #include "host/support/sha256.hpp"
+#include "tests/backends/instruction_sets.hpp"
 #include "tests/support/run_program.hpp"
 #include "tests/support/scan_runs.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -875,6 +876,27 @@ TEST_F(Damage, ValuesThatCannotBeReadAreComputedAgain)
     EXPECT_TRUE(result.said("Input/output error")) << result;
     EXPECT_TRUE(result.said("continued at point 640 of an interrupted scan")) << result;
     EXPECT_EQ(bits("out.h5"), bits("whole.h5"));
+}
+
+/// Both sets agree to rounding, not to the bit: whoever compares surfaces bit by bit has to know.
+TEST_F(Damage, AScanContinuedWithOtherInstructionsSaysSo)
+{
+    if (all_sets().size() < 2)
+        GTEST_SKIP() << "this processor has the baseline's instructions only";
+    {
+        ChosenSet const begun{"baseline"};
+        scan_ten_chunks();
+    }
+    auto const other = scan("out.h5", how_);
+    EXPECT_TRUE(other.said("warning: begun with baseline instructions, continued with ")) << other;
+    EXPECT_TRUE(SurfaceReader{file("out.h5")}.meta().device.ends_with(", begun with baseline"));
+
+    fs::remove(file("out.h5"));
+    scan_ten_chunks();
+    auto const same = scan("out.h5", how_);
+    EXPECT_TRUE(same.said("continued at point 640")) << same;
+    EXPECT_FALSE(same.said("begun with")) << same;
+    EXPECT_EQ(SurfaceReader{file("out.h5")}.meta().device, SurfaceReader{file("whole.h5")}.meta().device);
 }
 
 TEST_F(Damage, ValuesWithoutAJournalAreNotDiscardedUnasked)

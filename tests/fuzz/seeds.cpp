@@ -42,6 +42,7 @@ std::string description()
     all.command_line = "nuscan scan grid.toml -o out.h5";
     all.folder = "/tmp";
     all.start_utc = "2026-01-01T00:00:00Z";
+    all.instruction_set = "avx2";
     return description_text(all);
 }
 

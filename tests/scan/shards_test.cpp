@@ -178,13 +178,15 @@ TEST(Differences, NameDataBackendRouteAndRange)
 
 TEST(Differences, DescriptionComesBack)
 {
-    JournalDescription const description{{canonical(), {{"a", "1"}}, "cpu", "auto", {3, 9}}, "χ", "nuscan 'x y'", "/f", "t"};
+    JournalDescription const description{
+        {canonical(), {{"a", "1"}}, "cpu", "auto", {3, 9}}, "χ", "nuscan 'x y'", "/f", "t", "avx2"};
     auto const again = parse_description(description_text(description));
     EXPECT_TRUE(identity_differences(again.identity, description.identity, {}).empty());
     EXPECT_EQ(again.title, "χ");
     EXPECT_EQ(again.command_line, "nuscan 'x y'");
     EXPECT_EQ(again.folder, "/f");
     EXPECT_EQ(again.start_utc, "t");
+    EXPECT_EQ(again.instruction_set, "avx2");
     expect_input_error([] { parse_description("{}"); }, {"cannot be read"});
 }
 

@@ -125,6 +125,9 @@ std::string point_text(SurfaceLayout const& layout, std::int64_t index);
 /// Says how many points of a finished surface failed, and which come first. Returns whether there are any.
 bool report_failed_points(std::string const& output, SurfaceMeta const& meta);
 
+/// Takes decimal whole numbers of 64 bits only: CLI11 alone reads 010 as 8 and takes what is too large for the largest number.
+CLI::Option* whole_number(CLI::Option* option);
+
 /// Prints JSON to standard output.
 void print_json(Json const& json);
 

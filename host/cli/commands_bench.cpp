@@ -531,16 +531,16 @@ void add_bench(CLI::App& app, Program& program)
         ->type_name("NAME")
         ->expected(1, CLI::detail::expected_max_vector_size)
         ->capture_default_str();
-    command->add_option("--threads", options->threads, "Numbers of threads")
+    whole_number(command->add_option("--threads", options->threads, "Numbers of threads"))
         ->expected(1, CLI::detail::expected_max_vector_size)
         ->capture_default_str();
     command->add_option("--part", options->parts, "What is measured: rows, baselines (reference, NumPy, iminuit), models, scans")
         ->type_name("PART")
         ->expected(1, CLI::detail::expected_max_vector_size)
         ->capture_default_str();
-    command->add_option("--repeats", options->repeats, "Repeats of everything, of which the best counts (default 5)");
+    whole_number(command->add_option("--repeats", options->repeats, "Repeats of everything, of which the best counts (default 5)"));
     command->add_option("--min-time", options->min_time, "Least time of one repeat [s] (default 0.2)");
-    command->add_option("--points", options->points, "Points of the whole scans (default 1000000)");
+    whole_number(command->add_option("--points", options->points, "Points of the whole scans (default 1000000)"));
     command->add_option("--folder", options->folder, "Where the whole scans write (default: that for temporary files)");
     command->footer(
         "Every case is <experiment>/<route>; its roofline fraction is the least time that its counted operations could\n"

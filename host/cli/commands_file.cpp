@@ -211,7 +211,8 @@ void add_validate(CLI::App& app, Program& program)
     };
     auto const options = std::make_shared<Options>();
     command->add_option("file", options->file, "Surface file (HDF5)")->required()->type_name("FILE");
-    command->add_option("--points", options->points, "Recompute this many random points by the reference")->capture_default_str();
+    whole_number(command->add_option("--points", options->points, "Recompute this many random points by the reference"))
+        ->capture_default_str();
     command->add_flag("--json", options->json, "Print JSON");
     command->footer("Example: nuscan validate vector.h5 --points 20");
     command->callback([options, &program] {

@@ -270,7 +270,8 @@ void add_limits(CLI::App& app, Program&)
     command->add_option("-p,--parameter", options->parameters, "Parameter; none means all mu, Lambda, q, r2 and a")->type_name("P");
     options->add_settings(*command, "Keep a parameter at a value");
     command->add_option("--cl", options->cls, "Confidence level; of a surface several")->capture_default_str()->type_name("CL");
-    command->add_option("--dof", options->dof, "Degrees of freedom of Delta chi^2; of contours and plane curves 2 by default")
+    whole_number(
+        command->add_option("--dof", options->dof, "Degrees of freedom of Delta chi^2; of contours and plane curves 2 by default"))
         ->capture_default_str();
     command->add_flag("--fix-pulls", options->fix_pulls, "Keep all pulls at 0");
     command->add_flag("--convergence", options->convergence, "Relative change of the limits when all quadrature nodes are doubled");

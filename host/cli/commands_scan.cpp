@@ -136,20 +136,25 @@ struct GridOptions : CommonOptions
     }
 };
 
-void add_grid_options(CLI::App& command, GridOptions& options)
+char const* const scan_shard_help
+    = "Part k of N of the grid, k from 1; slurm: the part of this task of a Slurm array of tasks 1 to N,\n"
+      "the default in one; none: the whole grid, the default elsewhere";
+char const* const plan_shard_help
+    = "Part k of N of the grid, k from 1, or slurm: this task's part in a Slurm array of tasks 1 to N";
+
+/// \param shard_help  what --shard takes
+void add_grid_options(CLI::App& command, GridOptions& options, std::string const& shard_help)
 {
     command.add_option("grid", options.grid, "Grid file (TOML)")->required()->type_name("GRID.toml");
     command
         .add_option("-e,--experiment", options.experiments, "Experiments in place of those of the grid file; give them after it")
         ->type_name("NAME");
-    command.add_option("--nodes", options.nodes, "At most N nodes on each axis, same ranges: a coarse look")->type_name("N");
+    whole_number(command.add_option("--nodes", options.nodes, "At most N nodes on each axis, same ranges: a coarse look"))
+        ->type_name("N");
     options.add_settings(command, "Add or replace a [fixed] value");
     options.add_device(command);
-    command.add_option("--chunk", options.chunk, "Points per chunk (default: chosen; never changes results)");
-    command
-        .add_option("--shard", options.shard,
-                    "Part k of N of the grid, k from 1; or slurm: this task's part in a Slurm array of tasks 1 to N")
-        ->type_name("k/N");
+    whole_number(command.add_option("--chunk", options.chunk, "Points per chunk (default: chosen; never changes results)"));
+    command.add_option("--shard", options.shard, shard_help)->type_name("k/N");
     options.add_inputs(command);
     // One value each time they are given: the word after it may be the grid file.
     for (char const* const repeated : {"--set", "--constant"})
@@ -171,7 +176,8 @@ void add_slurm_options(CLI::App& command, SlurmOptions& options, GridOptions& gr
 {
     auto const group = "Slurm";
     command.add_flag("--slurm", options.wanted, "Print an sbatch script that scans the grid as an array of shards")->group(group);
-    command.add_option("--shards", options.shards, "Shards of that array (default: about an hour each by the estimate)")
+    whole_number(
+        command.add_option("--shards", options.shards, "Shards of that array (default: about an hour each by the estimate)"))
         ->type_name("N")
         ->group(group);
     command
@@ -293,7 +299,7 @@ void add_plan(CLI::App& app, Program& program)
     auto* const command = app.add_subcommand("plan", "Check a grid file and size its scan; computes nothing");
     auto const options = std::make_shared<GridOptions>();
     auto const slurm = std::make_shared<SlurmOptions>();
-    add_grid_options(*command, *options);
+    add_grid_options(*command, *options, plan_shard_help);
     add_slurm_options(*command, *slurm, *options);
     options->add_json(*command);
     command->footer("Example: nuscan plan grids/vector_xenonnt_sr0.toml\n"
@@ -360,14 +366,14 @@ void add_scan(CLI::App& app, Program& program)
 {
     auto* const command = app.add_subcommand("scan", "Compute the chi^2 surface of a grid and write it to HDF5");
     auto const options = std::make_shared<GridOptions>();
-    add_grid_options(*command, *options);
+    add_grid_options(*command, *options, scan_shard_help);
     command->add_option("-o,--output", options->output, "Output file (HDF5)")->required()->type_name("OUT.h5");
     command->add_flag("--restart", options->restart, "Discard an existing output or an interrupted scan");
     command->footer(
-        "An interrupted scan continues when the same command is given again; --restart discards it. --shard 3/64 scans one part of "
-        "64\n"
-        "and writes OUT.shard-003-of-064.h5; nuscan merge puts the parts together. Where points fail, the file is complete and\n"
-        "has NaN there; they are listed, and the exit code is 1.\n"
+        "An interrupted scan continues when the same command is given again; --restart discards it. --shard 3/64 scans one part\n"
+        "of 64 and writes OUT.shard-003-of-064.h5; nuscan merge puts the parts together. A task of a Slurm array scans its part\n"
+        "unless --shard none is given. Where points fail, the file is complete and has NaN there; they are listed, and the exit\n"
+        "code is 1.\n"
         "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5\n"
         "         nuscan scan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200 -o coarse.h5\n"
         "         nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5 --shard 3/64");
@@ -376,6 +382,8 @@ void add_scan(CLI::App& app, Program& program)
         auto const configuration = options->configuration();
         if (program.team)
             program.team->settle(options->device, options->threads);
+        if (!options->shard)
+            options->shard = default_shard();
         ScanOptions scan = options->scan_options();
         if (program.team && !program.team->leads())
         {
@@ -386,7 +394,9 @@ void add_scan(CLI::App& app, Program& program)
         scan.output = scan.shard ? shard_path(options->output, *scan.shard) : std::filesystem::path(options->output);
         std::string const output = scan.output.string();
         scan.restart = options->restart;
-        scan.command_line = program.command_line;
+        // What is recorded continues this scan in any environment.
+        bool const left_to_environment = scan.shard && !scan.shard->reason.empty();
+        scan.command_line = left_to_environment ? with_shard(program.command_line, *scan.shard) : program.command_line;
         ProgressPrinter printer;
         bool const show_progress = spdlog::should_log(spdlog::level::info);
         scan.progress = [&](ScanProgress const& progress) {
@@ -403,12 +413,9 @@ void add_scan(CLI::App& app, Program& program)
                          scan.device.reason.empty() ? "" : fmt::format(" (auto: {})", scan.device.reason));
             if (scan.shard)
                 spdlog::info("shard {} of {}{}: points [{}, {}) of {}, into {}", scan.shard->index, scan.shard->count,
-                             scan.shard->reason.empty() ? "" : fmt::format(" ({})", scan.shard->reason), range.begin, range.end,
-                             configuration.size(), output);
-            else if (char const* const task = std::getenv("SLURM_ARRAY_TASK_ID"))
-                spdlog::warn("this is task {} of a Slurm array, but the whole grid is scanned: --shard slurm would take the task's "
-                             "part",
-                             task);
+                             scan.shard->reason.empty() ? ""
+                                                        : fmt::format(" ({}; --shard none: the whole grid)", scan.shard->reason),
+                             range.begin, range.end, configuration.size(), output);
             spdlog::info("data from {}", data.root().string());
             if (journal.damaged)
                 spdlog::warn(

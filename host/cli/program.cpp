@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdio>
 #include <exception>
 #include <nuscan_version.hpp>
@@ -152,6 +153,18 @@ void print_json(Json const& json)
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
+CLI::Option* whole_number(CLI::Option* option)
+{
+    return option->check(
+        [](std::string const& text) {
+            long long value = 0;
+            auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            bool const plain = error == std::errc{} && end == text.data() + text.size() && std::to_string(value) == text;
+            return plain ? std::string{} : fmt::format("{}: must be a whole number, in decimal digits and below 2^63", text);
+        },
+        "", "whole number");
+}
+
 void CommonOptions::add_experiments(CLI::App& command, bool several)
 {
     auto* const option = command
@@ -193,7 +206,7 @@ void CommonOptions::add_device(CLI::App& command)
 {
     command.add_option("--device", device, "auto, reference (slow, independent), cpu, cuda or cuda:i")->capture_default_str();
     command.add_option("--route", route, "auto, direct (spectrum at every node) or factored (templates)")->capture_default_str();
-    command.add_option("--threads", threads, "Threads (default: all cores)");
+    whole_number(command.add_option("--threads", threads, "Threads (default: all cores)"));
 }
 
 void CommonOptions::add_json(CLI::App& command)

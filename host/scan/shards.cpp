@@ -36,11 +36,13 @@ Shard slurm_shard()
     auto const count = slurm_number("SLURM_ARRAY_TASK_COUNT");
     if (!id || !min || !max || !count)
         throw InputError("--shard slurm: this is no task of a Slurm array (SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT are not all "
-                         "set); give --shard k/N, or submit with sbatch --array=1-N");
+                         "set); give --shard k/N or --shard none, or submit with sbatch --array=1-N");
     if (*min > 1 || *max - *min + 1 != *count)
-        throw InputError(fmt::format("--shard slurm: the tasks of this array run from {} to {} and are {}: not those of a whole "
-                                     "scan, which are 1 to N; give --shard k/N with the N of the scan",
-                                     *min, *max, *count));
+        throw InputError(
+            fmt::format("--shard slurm: the tasks of this array run from {} to {} and are {}: not those of a whole "
+                        "scan, which are 1 to N; give --shard k/N with the N of the scan, or --shard none for the whole "
+                        "grid",
+                        *min, *max, *count));
     if (*id < *min || *id > *max)
         throw InputError(fmt::format("--shard slurm: SLURM_ARRAY_TASK_ID = {} is outside {} to {}", *id, *min, *max));
     return {*id - *min + 1, *count, fmt::format("task {} of the Slurm array {}-{}", *id, *min, *max)};
@@ -93,20 +95,28 @@ std::string command_text(std::vector<std::string> const& words)
 
 } // namespace
 
-Shard parse_shard(std::string const& text)
+std::string default_shard()
 {
+    char const* const task = std::getenv("SLURM_ARRAY_TASK_ID");
+    return task != nullptr && *task != '\0' ? "slurm" : "none";
+}
+
+std::optional<Shard> parse_shard(std::string const& text)
+{
+    if (text == "none")
+        return std::nullopt;
     if (text == "slurm")
         return slurm_shard();
     auto const slash = text.find('/');
     unsigned long long index = 0;
     unsigned long long count = 0;
     if (slash == std::string::npos || !parse_size(text.substr(0, slash), index) || !parse_size(text.substr(slash + 1), count))
-        throw InputError(fmt::format("--shard {}: not of the form k/N, for example 3/64, and not slurm", text));
+        throw InputError(fmt::format("--shard {}: not of the form k/N, for example 3/64, and neither slurm nor none", text));
     if (count < 1 || count > static_cast<unsigned long long>(most_shards))
         throw InputError(fmt::format("--shard {}: the number of shards must be 1 to {}", text, most_shards));
     if (index < 1 || index > count)
         throw InputError(fmt::format("--shard {}: the shards of {} are 1 to {}", text, count, count));
-    return {static_cast<std::int64_t>(index), static_cast<std::int64_t>(count), {}};
+    return Shard{static_cast<std::int64_t>(index), static_cast<std::int64_t>(count), {}};
 }
 
 IndexRange shard_range(std::vector<std::int64_t> const& shape, Shard const& shard)
@@ -140,11 +150,18 @@ std::vector<std::string> without_options(std::vector<std::string> const& words, 
     return without(words, with_value, flags);
 }
 
+std::string with_shard(std::string const& command_line, Shard const& shard)
+{
+    auto words = without(shell_words(command_line), {"--shard"}, {});
+    for (std::string const& word : {std::string("--shard"), fmt::format("{}/{}", shard.index, shard.count)})
+        words.push_back(word);
+    return command_text(words);
+}
+
 std::string shard_command(std::string const& command_line, Shard const& shard, std::string const& output)
 {
-    auto words = without(shell_words(command_line), {"--shard", "-o", "--output"}, {"--restart"});
-    for (std::string const& word :
-         {std::string("--shard"), fmt::format("{}/{}", shard.index, shard.count), std::string("-o"), output})
+    auto words = without(shell_words(with_shard(command_line, shard)), {"-o", "--output"}, {"--restart"});
+    for (std::string const& word : {std::string("-o"), output})
         words.push_back(word);
     return command_text(words);
 }

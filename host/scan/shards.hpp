@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,13 @@ struct Shard
 /// Most shards of a scan.
 inline constexpr std::int64_t most_shards = 1000000;
 
-/// Parses "k/N", or "slurm", which takes them from SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT. Throws InputError on anything else,
-/// on k outside 1 to N, outside a Slurm array, and in one whose tasks are not numbered from 0 or 1 without gaps: there the number of
-/// tasks is not the number of shards.
-Shard parse_shard(std::string const& text);
+/// The shard that --shard asks for: "k/N"; "slurm", the task of a Slurm array, from SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT; "none",
+/// the whole grid. Throws InputError on anything else, on k outside 1 to N, and for "slurm" outside an array and in one whose tasks are
+/// not numbered from 0 or 1 without gaps: there the number of tasks is not the number of shards.
+std::optional<Shard> parse_shard(std::string const& text);
+
+/// What --shard is where it is not given: "slurm" in a task of a Slurm array, else "none".
+std::string default_shard();
 
 /// Points of a shard in a grid of that shape. All shards together are the grid, each about the same size; where shards are long they
 /// begin with a chunk of the file, so that no chunk is stored twice. Throws InputError if there are fewer points than shards.
@@ -38,6 +42,9 @@ std::filesystem::path shard_path(std::filesystem::path const& output, Shard cons
 /// The words of a command line without the named options; those of \p with_value go together with their values.
 std::vector<std::string> without_options(std::vector<std::string> const& words, std::vector<std::string> const& with_value,
                                          std::vector<std::string> const& flags);
+
+/// The command line with the shard that it came to, in place of what it says of shards, if anything.
+std::string with_shard(std::string const& command_line, Shard const& shard);
 
 /// The command line of another shard of the same scan, from that of a first one.
 /// \param output  name given to --output

@@ -587,6 +587,9 @@ std::vector<CommandCase> command_cases()
         {"UnknownRouteOnAScan", scan({"--route", "fast"}), {"unknown route 'fast'; valid: auto, direct, factored"}},
         {"NoChunk", scan({"--chunk", "0"}), {"--chunk 0: a chunk has at least one point"}},
         {"NegativeChunk", scan({"--chunk", "-1"}), {"--chunk -1: a chunk has at least one point"}},
+        {"ChunkBeyond64Bits", scan({"--chunk", "99999999999999999999"}), {"--chunk: 99999999999999999999: must be a whole number"}},
+        {"ChunkWithAnExponent", scan({"--chunk", "1e3"}), {"--chunk: 1e3: must be a whole number"}},
+        {"ThreadsLookOctal", scan({"--threads", "010"}), {"--threads: 010: must be a whole number, in decimal digits"}},
         // inputs
         {"UnknownSolarModel", chi2({"--solar", "gs99"}), {"unknown solar model 'gs99'; valid: agss09met, gs98"}},
         {"UnknownOscillation",

@@ -476,7 +476,7 @@ TEST_F(Shards, FailedPointsAreCountedAndListed)
     EXPECT_EQ(SurfaceReader{file("merged.h5")}.meta().not_finite, 5);
 }
 
-TEST_F(Shards, SlurmArraysAreUsedWhenAskedForOnly)
+TEST_F(Shards, ATaskOfASlurmArrayScansItsPartUnlessToldOtherwise)
 {
     write_grid(10, 10);
     auto task = options();
@@ -484,12 +484,26 @@ TEST_F(Shards, SlurmArraysAreUsedWhenAskedForOnly)
                         {"SLURM_ARRAY_TASK_MIN", "1"},
                         {"SLURM_ARRAY_TASK_MAX", "4"},
                         {"SLURM_ARRAY_TASK_COUNT", "4"}};
-    auto const whole = run_nuscan(scan_command("out.h5"), task);
-    EXPECT_EQ(whole.out, "out.h5\n") << whole;
-    EXPECT_TRUE(whole.said("task 2 of a Slurm array, but the whole grid is scanned: --shard slurm")) << whole;
-    auto const part = run_nuscan(scan_command("out.h5", {"--shard", "slurm"}), task);
+    auto const part = run_nuscan(scan_command("out.h5"), task);
     EXPECT_EQ(part.out, name(2, 4) + "\n") << part;
-    EXPECT_TRUE(part.said("shard 2 of 4 (task 2 of the Slurm array 1-4): points [25, 50) of 100, into " + name(2, 4))) << part;
+    EXPECT_TRUE(part.said(
+        "shard 2 of 4 (task 2 of the Slurm array 1-4; --shard none: the whole grid): points [25, 50) of 100, into " + name(2, 4)))
+        << part;
+    // The same by its name, and what is recorded is the same shard anywhere.
+    auto const again = run_nuscan(scan_command("out.h5", {"--shard", "slurm"}), task);
+    EXPECT_TRUE(again.said(name(2, 4) + " is finished already")) << again;
+    EXPECT_TRUE(SurfaceReader{file(name(2, 4))}.meta().command_line.ends_with(" --shard 2/4"));
+    for (Arguments const& more : {Arguments{"--shard", "none"}, Arguments{"--shard", "1/2"}})
+    {
+        auto const other = run_nuscan(scan_command("out.h5", more), task);
+        EXPECT_EQ(other.out, (more.back() == "none" ? "out.h5" : name(1, 2)) + "\n") << other;
+    }
+    // Some tasks submitted again are not all shards.
+    task.environment["SLURM_ARRAY_TASK_MIN"] = "2";
+    task.environment["SLURM_ARRAY_TASK_COUNT"] = "3";
+    auto const gap = run_nuscan(scan_command("gap.h5"), task);
+    EXPECT_EQ(gap.exit_code, 2) << gap;
+    EXPECT_TRUE(gap.said("run from 2 to 4 and are 3: not those of a whole scan")) << gap;
 }
 
 TEST_F(Shards, APlanPrintsAScriptForSlurm)

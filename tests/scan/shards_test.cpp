@@ -29,10 +29,11 @@ void set_task(std::map<std::string, std::string> const& values)
 
 TEST(Shards, AreNamedByNumberAndCount)
 {
-    auto const shard = parse_shard("3/64");
+    auto const shard = parse_shard("3/64").value();
     EXPECT_EQ(shard.index, 3);
     EXPECT_EQ(shard.count, 64);
     EXPECT_EQ(shard.reason, "");
+    EXPECT_FALSE(parse_shard("none").has_value());
     for (char const* const wrong : {"0/4", "5/4", "-1/4", "1/0", "1", "1/", "/4", "a/b", "1/2/3", "", "1/99999999999", "1.5/4"})
         expect_input_error([&] { parse_shard(wrong); }, {"--shard " + std::string{wrong}});
 }
@@ -40,22 +41,25 @@ TEST(Shards, AreNamedByNumberAndCount)
 TEST(Shards, TakeTheTaskOfAWholeSlurmArray)
 {
     set_task({{"ID", "3"}, {"MIN", "1"}, {"MAX", "8"}, {"COUNT", "8"}});
-    auto shard = parse_shard("slurm");
+    EXPECT_EQ(default_shard(), "slurm");
+    auto shard = parse_shard("slurm").value();
     EXPECT_EQ(shard.index, 3);
     EXPECT_EQ(shard.count, 8);
     EXPECT_EQ(shard.reason, "task 3 of the Slurm array 1-8");
     set_task({{"ID", "0"}, {"MIN", "0"}, {"MAX", "7"}, {"COUNT", "8"}});
-    EXPECT_EQ(parse_shard("slurm").index, 1);
+    EXPECT_EQ(parse_shard("slurm")->index, 1);
     // Some tasks submitted again are not the whole scan.
     set_task({{"ID", "3"}, {"MIN", "3"}, {"MAX", "4"}, {"COUNT", "2"}});
-    expect_input_error([] { parse_shard("slurm"); }, {"run from 3 to 4 and are 2", "--shard k/N"});
+    expect_input_error([] { parse_shard("slurm"); }, {"run from 3 to 4 and are 2", "--shard k/N", "--shard none"});
     set_task({{"ID", "3"}, {"MIN", "1"}, {"MAX", "9"}, {"COUNT", "5"}});
     expect_input_error([] { parse_shard("slurm"); }, {"run from 1 to 9 and are 5"});
     set_task({});
+    EXPECT_EQ(default_shard(), "none");
     expect_input_error([] { parse_shard("slurm"); }, {"no task of a Slurm array", "--shard k/N"});
-    // The variables alone choose nothing.
+    // What is given counts, not the variables.
     set_task({{"ID", "3"}, {"MIN", "1"}, {"MAX", "8"}, {"COUNT", "8"}});
-    EXPECT_EQ(parse_shard("1/2").count, 2);
+    EXPECT_EQ(parse_shard("1/2")->count, 2);
+    EXPECT_FALSE(parse_shard("none").has_value());
     set_task({});
 }
 

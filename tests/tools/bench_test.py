@@ -92,6 +92,18 @@ class Compare(unittest.TestCase):
         self.assertNotIn("m_V g_V", done.stdout)
         self.assertIn("2 cases: 0 faster, 1 slower", done.stdout)
 
+    def test_output_is_a_case_of_its_own(self) -> None:
+        # 1.04 against 1.20 times the time of the points alone, while the whole scan took as long: the machine was faster.
+        old = {"scans": [row("a/factored", 1e7, 0.01, output_adds=0.04)]}
+        new = {"scans": [row("a/factored", 1e7, 0.01, output_adds=0.20)]}
+        done = self.run_compare(old, new, "--check")
+        self.assertEqual(done.returncode, 1, done)
+        output = [line.split() for line in done.stdout.splitlines() if line.startswith("output")]
+        self.assertEqual([(line[1], line[-1]) for line in output], [("a/factored", "SLOWER")], done)
+        self.assertIn("2 cases: 0 faster, 1 slower", done.stdout)
+        # Files of before have no such figure.
+        self.assertIn("1 cases", self.run_compare({"scans": [row("a/factored", 1e7)]}, {"scans": [row("a/factored", 1e7)]}).stdout)
+
     def test_other_machine_is_said(self) -> None:
         new = self.changed()
         new["machine"] = {"cpu": "two"}

@@ -270,7 +270,7 @@ private:
                 {
                     bool const direct = route == Route::direct;
                     auto const problem = std::make_shared<Problem const>(
-                        prepared_.at(experiment), model.with_points(scaled(direct ? 2500.0 : 1e6)), FixedParameters{});
+                        prepared_.at(experiment), model.with_points(scaled(direct ? 10000.0 : 1e6)), FixedParameters{});
                     MeasuredCase row;
                     row.name = experiment + "/" + route_name(route);
                     row.model = model.name;

@@ -30,7 +30,7 @@ namespace
 
 /// Points per chunk: some tens of milliseconds of work, so that an interruption loses little and progress moves.
 constexpr std::int64_t factored_chunk = 1 << 18;
-constexpr std::int64_t direct_chunk = 1 << 12;
+constexpr std::int64_t direct_chunk = 1 << 14;
 constexpr std::int64_t reference_chunk = 1 << 6;
 /// A device works a call off in four parts at least, so that copies overlap with kernels: four of its own chunks (`CudaSizes`).
 constexpr std::int64_t cuda_factored_chunk = 4 * CudaSizes{}.factored_chunk;

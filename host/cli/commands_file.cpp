@@ -159,7 +159,7 @@ std::vector<std::string> check_points(SurfaceReader const& file, std::int64_t n,
     {
         std::int64_t const index = range.begin + offset;
         double const chi2 = file.chi2({index, index + 1}).front();
-        worst = std::max(worst, check_deviation(chi2, reference.evaluate(problem.values(index)).chi2));
+        worst = std::max(worst, check_deviation(chi2, checked_point(index, reference.evaluate(problem.values(index)))));
     }
     if (worst > self_check_tolerance)
         problems.push_back(fmt::format("a recomputed point deviates by {:.1e} (bound {:.0e})", worst, self_check_tolerance));

@@ -517,7 +517,7 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     meta.direct_fallback = findings.direct_fallback;
     meta.self_check.tolerance = self_check_tolerance;
     for (CheckedPoint const& point : checked)
-        meta.self_check.worst = std::max(meta.self_check.worst, check_deviation(output.watched_chi2().at(point.index), point.chi2));
+        meta.self_check.worst = std::max(meta.self_check.worst, check_deviation(output.watched_chi2().at(point.index), point));
     meta.self_check.points = static_cast<std::int64_t>(checked.size());
     meta.self_check.passed = meta.self_check.worst <= self_check_tolerance;
     meta.failed = !meta.self_check.passed;

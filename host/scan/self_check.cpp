@@ -23,6 +23,22 @@ constexpr double time_share = 0.1;
 
 } // namespace
 
+CheckedPoint checked_point(std::int64_t index, ReferenceCalculation::Result const& reference)
+{
+    bool overflows = false;
+    for (auto const& rates : reference.rates)
+        for (double const rate : rates)
+            overflows = overflows || !(std::fabs(rate) <= largest_rate);
+    return {index, reference.chi2, overflows};
+}
+
+double check_deviation(double chi2, CheckedPoint const& reference)
+{
+    if (reference.overflows && std::isfinite(chi2) != std::isfinite(reference.chi2))
+        return 0.0;
+    return check_deviation(chi2, reference.chi2);
+}
+
 double check_deviation(double chi2, double reference)
 {
     if (std::isfinite(chi2) != std::isfinite(reference))
@@ -84,7 +100,7 @@ void SelfCheck::run()
                 break;
             auto const start = Clock::now();
             std::int64_t const index = begin_ + drawn_[i];
-            points_.push_back({index, reference.evaluate(problem_->values(index)).chi2});
+            points_.push_back(checked_point(index, reference.evaluate(problem_->values(index))));
             spent += seconds_since(start);
         }
     }

@@ -18,15 +18,25 @@ namespace nuscan
 /// Bound on |delta chi^2| / (1 + chi^2) between a backend and the reference; a scan above it is marked failed.
 inline constexpr double self_check_tolerance = 1e-6;
 
+/// Rates [events or 1/(t yr)] above this are at the end of what numbers can be: sums of them overflow in one order and not in another,
+/// so that of two right calculations one may be without a value.
+inline constexpr double largest_rate = 1e290;
+
 /// A point computed again.
 struct CheckedPoint
 {
     std::int64_t index;
-    double chi2; ///< NaN where the reference gives no finite value either
+    double chi2;    ///< NaN where the reference gives no finite value either
+    bool overflows; ///< whether a rate is above `largest_rate`
 };
 
-/// Largest |delta chi^2| / (1 + chi^2); infinite where only one of the two is finite.
+CheckedPoint checked_point(std::int64_t index, ReferenceCalculation::Result const& reference);
+
+/// |delta chi^2| / (1 + chi^2); infinite where only one of the two is finite.
 double check_deviation(double chi2, double reference);
+
+/// The same, but 0 where only one of the two is finite because rates overflow: that is a failed point, no wrong one.
+double check_deviation(double chi2, CheckedPoint const& reference);
 
 /// Draws points of a scan (the same ones for the same configuration) and computes them by the reference in a thread of its own while
 /// the scan runs: as many as cost about a tenth of the compute time, at least 4 and at most 64.

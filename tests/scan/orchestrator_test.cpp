@@ -1,8 +1,10 @@
 #include "host/scan/orchestrator.hpp"
 
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <set>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -84,6 +86,16 @@ TEST(SelfCheckDeviation, IsInfiniteWhereOnlyOneIsFinite)
         EXPECT_EQ(check_deviation(1.0, bad), infinite);
         EXPECT_EQ(check_deviation(bad, nan), 0.0) << "both agree that there is no value";
     }
+}
+
+TEST(SelfCheckDeviation, IsInfiniteNoMoreWhereRatesOverflow)
+{
+    CheckedPoint const small{0, 1.0, false};
+    CheckedPoint const huge{0, 1.0, true};
+    EXPECT_EQ(check_deviation(nan, small), infinite);
+    EXPECT_EQ(check_deviation(nan, huge), 0.0);
+    EXPECT_EQ(check_deviation(1.0, CheckedPoint{0, nan, true}), 0.0);
+    EXPECT_EQ(check_deviation(2.0, huge), 0.5) << "two values are compared all the same";
 }
 
 TEST(SelfCheckRun, FindsAtLeastFourPointsInOrder)
@@ -364,6 +376,54 @@ TEST(RunScan, OneThreadWaitsUntilItsChunkIsRecorded)
     options.progress = [&](ScanProgress const& state) { EXPECT_EQ(points_listed(temp.path() / "out.h5.journal"), state.done); };
     auto data = shipped_data();
     EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::finished);
+}
+
+/// One is computed while another is written: a kill costs two chunks, however many threads there are.
+TEST(RunScan, SeveralThreadsHaveOneFinishedChunkUnrecordedAtMost)
+{
+    TempDir const temp;
+    auto wanted = configuration({axis("mu_e", 0.0, 1e-11, 2000)});
+    wanted.experiments = {"xenonnt_sr0"};
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    options.threads = 2;
+    options.chunk = 10;
+    int unrecorded = 0;
+    options.progress = [&](ScanProgress const& state) {
+        auto const listed = points_listed(temp.path() / "out.h5.journal");
+        EXPECT_GE(listed, state.done - options.chunk);
+        unrecorded += listed < state.done;
+    };
+    auto data = shipped_data();
+    EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::finished);
+    EXPECT_GT(unrecorded, 0) << "then nothing is written beside the computation";
+}
+
+/// Points whose rates are at the end of what numbers can be fail, but are no reason to doubt all others.
+TEST(RunScan, CouplingsThatOverflowDoNotFailTheSelfCheck)
+{
+    auto data = shipped_data();
+    for (std::string const experiment : {"xenonnt_sr0", "lz_ws2022"})
+        for (Route const route : {Route::factored, Route::direct})
+        {
+            TempDir const temp;
+            // From the largest rates that all calculations add up to the smallest that none does.
+            auto wanted = configuration({axis("m_V", 1e-3, 1.1e-3, 2), axis("g_V", 1e67, 1e71, 32)});
+            for (auto& one : wanted.axes)
+                one.scale = AxisScale::log;
+            wanted.experiments = {experiment};
+            ScanOptions options;
+            options.output = temp.path() / "out.h5";
+            options.threads = 1;
+            // So long that most points are checked, all of them on any usual machine.
+            options.progress = [](ScanProgress const&) { std::this_thread::sleep_for(std::chrono::milliseconds(500)); };
+            options.route = route;
+            auto const result = run_scan(wanted, data, options);
+            EXPECT_EQ(result.outcome, ScanOutcome::finished) << experiment << " " << route_name(route);
+            EXPECT_GT(result.meta.not_finite, 0);
+            EXPECT_LT(result.meta.not_finite, 64);
+            EXPECT_GE(result.meta.self_check.points, 16);
+        }
 }
 
 TEST(RunScan, TheSameDataInAnotherPlaceContinueIt)

@@ -1,4 +1,5 @@
 // Kills, damage and files that cannot be used: nothing that was computed is lost, and no wrong number comes of it.
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -7,12 +8,15 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/io/hdf5_file.hpp"
 #include "host/io/journal.hpp"
 #include "host/scan/identity.hpp"
+#include "host/scan/orchestrator.hpp"
 #include "host/support/process.hpp"
 #include "tests/support/scan_runs.hpp"
 
@@ -136,6 +140,77 @@ TEST_F(Kills, WhileLargePiecesAreWrittenLoseNothingThatWasRecorded)
 {
     write_grid(1500, 1000);
     kill_scans({}, wanted_kills(), 1);
+}
+
+/// What a kill costs: points that were computed and that the journal does not list.
+TEST_F(Kills, CostAChunkForEachThreadAtMost)
+{
+    constexpr std::int64_t piece = 50;
+    struct Shared
+    {
+        std::atomic<std::int64_t> done; ///< points of finished chunks
+        std::atomic<bool> finished;
+    };
+    static_assert(std::atomic<std::int64_t>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+    void* const memory = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    auto* const shared = new (memory) Shared{};
+    write_grid(40, 250);
+    auto const configuration = read_configuration(file("grid.toml"));
+    std::mt19937_64 random{89};
+    for (int const threads : {1, 2})
+    {
+        double most = 0.0;
+        int kills = 0;
+        for (int scan = 0; kills < wanted_kills(); ++scan)
+        {
+            ScanOptions options;
+            options.output = file(fmt::format("lost{}-{}.h5", threads, scan));
+            options.chunk = piece;
+            options.threads = threads;
+            options.route = Route::direct;
+            options.device.kind = DeviceKind::cpu;
+            options.progress = [&](ScanProgress const& progress) { shared->done = progress.done; };
+            auto const journal = fmt::format("{}.journal", options.output.string());
+            shared->finished = false;
+            while (kills < wanted_kills())
+            {
+                shared->done = 0;
+                auto const child = fork();
+                ASSERT_GE(child, 0);
+                if (child == 0)
+                {
+                    DataFolder data(NUSCAN_SOURCE_DATA_DIR);
+                    shared->finished = run_scan(configuration, data, options).outcome == ScanOutcome::finished;
+                    _exit(0);
+                }
+                // Once it computes: before, there is nothing to lose.
+                auto const running = [child] {
+                    siginfo_t ended = {};
+                    return waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+                };
+                while (shared->done == 0 && running())
+                    std::this_thread::sleep_for(std::chrono::microseconds(100));
+                std::this_thread::sleep_for(std::chrono::microseconds(std::uniform_int_distribution<int>{0, 20000}(random)));
+                kill(child, SIGKILL);
+                int status = 0;
+                waitpid(child, &status, 0);
+                if (shared->finished)
+                    break;
+                ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << status;
+                ++kills;
+                // The chunk that was being computed is lost whole at worst.
+                auto const computed = std::min<std::int64_t>(shared->done + piece, configuration.size());
+                auto const listed = points_listed(journal);
+                EXPECT_GE(listed, 0);
+                most = std::max(most, static_cast<double>(computed - listed) / piece);
+            }
+            fs::remove(options.output);
+        }
+        EXPECT_LE(most, threads);
+        fmt::print("{} kills of scans by {} threads cost {} chunks at most\n", kills, threads, most);
+    }
+    munmap(memory, sizeof(Shared));
 }
 
 TEST_F(Fault, FlippedBytesInAJournalAreNamedAndComputedAgain)

@@ -32,6 +32,13 @@ void check_parameter_value(int parameter, double value)
     auto const& entry = parameter_info(parameter);
     if (!std::isfinite(value))
         throw InputError(fmt::format("{} = {} is not a finite number", entry.name, value));
+    // The rate of a mediator falls as m^-4. Squared it has to stay a number, and no physics is out there.
+    constexpr double heaviest = 1e30;
+    if (entry.role == ParameterRole::mass && value > heaviest)
+        throw InputError(
+            fmt::format("{} = {:g} is above {:g} {}, the largest mass of a mediator that is computed; far below it limits "
+                        "grow with the mass already",
+                        entry.name, value, heaviest, entry.unit));
     if (entry.bound == ParameterBound::non_negative && value < 0.0)
         throw InputError(fmt::format("{} = {:g} is below its physical bound; it must be >= 0", entry.name, value));
     if (entry.bound == ParameterBound::positive && value <= 0.0)

@@ -183,7 +183,7 @@ TEST_F(Configuration, CanonicalFormDoesNotDependOnTheLocale)
 TEST_F(Configuration, CanonicalFormReadsBack)
 {
     for (std::string const& text :
-         {example, changed("mu_e = 0.001", "mu_e = 4.9406564584124654e-324"), changed("max = 1e2", "max = 1.7976931348623157e308"),
+         {example, changed("mu_e = 0.001", "mu_e = 4.9406564584124654e-324"), changed("max = 1e2", "max = 1e30"),
           changed("mu_e = 0.001", "mu_e = 0.1000000000000000055511151231257827")})
     {
         auto const configuration = read(text);

@@ -148,6 +148,7 @@ public:
             throw InputError(fmt::format("--folder {}: is no folder", folder_.string()));
         refuse_twice("--threads", options.threads);
         refuse_twice("--experiment", options.experiments);
+        refuse_twice("--part", options.parts);
         // Now, and not when everything else is measured.
         bench::TemporaryFolder const writable(folder_);
     }
@@ -172,6 +173,7 @@ public:
             models = measure_rows(options_.experiments, bench::all_models(), 0.05);
         Json const scans = has("scans") ? measure_scans() : Json::array();
         measure_ceilings();
+        warn_of_missing_cores();
         for (auto const* const part : {&rows, &models})
             for (auto const& row : *part)
                 if (double const fraction = floor_of(row).total() * row.speed.points_per_s(); fraction > 1.0)
@@ -251,6 +253,22 @@ private:
             else
                 known_before->second = bench::better(known_before->second, measured);
         }
+    }
+
+    /// Threads that share a core, or have to wait for one, make everything else look as if it did not scale.
+    void warn_of_missing_cores()
+    {
+        constexpr double enough = 0.85;
+        auto const one = ceilings_.find(1);
+        if (one == ceilings_.end())
+            return;
+        for (auto const& [threads, ceilings] : ceilings_)
+            if (double const cores = ceilings.multiply_add_per_s / one->second.multiply_add_per_s;
+                threads <= resolve_threads(0) && cores < enough * threads)
+                warn(fmt::format(
+                    "{} reach {:.2f} times the multiply-adds of one: the machine is shared, and figures of several threads "
+                    "say little",
+                    counted(threads, "thread"), cores));
     }
 
     /// \param part  of the points and of the time that a row gets
@@ -545,8 +563,8 @@ void add_bench(CLI::App& app, Program& program)
     command->footer(
         "Every case is <experiment>/<route>; its roofline fraction is the least time that its counted operations could\n"
         "take on this machine, all ceilings measured in the same run, over the time they take. Columns, method and\n"
-        "how to compare two runs: tools/bench/README.md. The Python baselines use NUSCAN_PYTHON, else python3;\n"
-        "NUSCAN_BENCH_DIR names the folder of baselines.py.\n\n"
+        "how to compare two runs: tools/bench/README.md. The Python baselines use NUSCAN_PYTHON, else python3,\n"
+        "else /usr/bin/python3; NUSCAN_BENCH_DIR names the folder of baselines.py.\n\n"
         "Example: nuscan bench --json > before.json");
     command->callback([options, &program] {
         Bench bench(*options);

@@ -110,10 +110,18 @@ class Compare(unittest.TestCase):
         new["ceilings"] = {"fma_gflops": 30.0}
         done = self.run_compare(self.OLD, new)
         self.assertIn("note: cpu differs: one and two", done.stdout)
-        self.assertIn("note: the machine itself was at 50.0 and 30.0 Gflop/s", done.stdout)
+        self.assertIn("note: the machine itself was at 50.0 and 30.0 Gflop/s with 1 thread:", done.stdout)
+
+    def test_core_that_is_missing_is_said(self) -> None:
+        old = {**self.OLD, "ceilings_by_threads": [{"threads": 1, "fma_gflops": 50.0}, {"threads": 2, "fma_gflops": 100.0}]}
+        new = {**self.OLD, "ceilings_by_threads": [{"threads": 1, "fma_gflops": 50.0}, {"threads": 2, "fma_gflops": 50.0}]}
+        notes = [line for line in self.run_compare(old, new).stdout.splitlines() if line.startswith("note:")]
+        self.assertEqual(len(notes), 1, notes)
+        self.assertIn("at 100.0 and 50.0 Gflop/s with 2 threads", notes[0])
 
     def test_unreadable_files(self) -> None:
-        for content in ("", "[]", '{"rows": 1}', '{"rows": [{"threads": 1}]}'):
+        bad_noise = json.dumps({"rows": [{**row("a/factored", 1e6), "noise": "x"}]})
+        for content in ("", "[]", "{}", '{"rows": 1}', '{"rows": [{"threads": 1}]}', '{"rows": [], "ceilings": null}', bad_noise):
             done = self.run_compare(self.OLD, content)
             self.assertEqual(done.returncode, 2, done)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)

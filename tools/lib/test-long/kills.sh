@@ -11,4 +11,7 @@ run_section()
         --gtest_filter='Kills.*' | tee "$log"
     figure "small pieces: $(grep -E '^[0-9]+ kills in [0-9]+ scans' "$log" | sed -n 1p)"
     figure "large pieces: $(grep -E '^[0-9]+ kills in [0-9]+ scans' "$log" | sed -n 2p)"
+    while read -r line; do
+        figure "$line (a chunk for each thread is allowed)"
+    done < <(grep -E '^[0-9]+ kills of scans by' "$log")
 }

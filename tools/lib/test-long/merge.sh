@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Merges 64 shards of a scan of 1e8 points: time beside that of copying their bytes, and memory.
+# Merges 64 shards of a scan of 1e8 points: at most 1.5 times the time of copying their bytes, in less than 1 GiB of memory.
 : "${jobs:?}" "${section_work:?}"
 
 run_section()
@@ -30,9 +30,19 @@ TOML
     seconds "$nuscan" merge --virtual out.shard-*.h5 -o virtual.h5 >virtual.s
     "$nuscan" validate merged.h5 --points 20
     "$nuscan" diff merged.h5 virtual.h5 --tolerance 0 >same
-    figure "$(sort -g merge.s | head -n 1) s to merge, $(sort -g copy.s | head -n 1) s to copy $(du -ch out.shard-*.h5 | tail -n 1 | cut -f 1)"
-    figure "$(($(sort -g memory.kb | tail -n 1) / 1024)) MiB of memory"
+    local merge copy kilobytes
+    merge=$(sort -g merge.s | head -n 1)
+    copy=$(sort -g copy.s | head -n 1)
+    kilobytes=$(sort -g memory.kb | tail -n 1)
+    figure "$merge s to merge, $copy s to copy $(du -ch out.shard-*.h5 | tail -n 1 | cut -f 1): $(ratio "$merge" "$copy") times (1.5 at most)"
+    figure "$((kilobytes / 1024)) MiB of memory (1024 at most)"
     figure "$(cat virtual.s) s to merge as a virtual surface (every value is read); $(cat same)"
+    [ "$kilobytes" -lt 1048576 ] && awk -v a="$merge" -v b="$copy" 'BEGIN { exit !(a <= 1.5 * b) }'
+}
+
+ratio()
+{
+    awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'
 }
 
 cat_to_disk()

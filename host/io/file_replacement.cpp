@@ -117,14 +117,29 @@ void rename_durably(fs::path const& from, fs::path const& to)
     fs::rename(from, to, error);
     if (error)
         throw RunError{fmt::format("{}: cannot be renamed to {}: {}", from.string(), to.string(), error.message())};
-    // The new name is on the disk once the folder is; where folders cannot be synchronised the system does it in its own time.
-    fs::path const parent = to.has_parent_path() ? to.parent_path() : fs::path{"."};
+    // The new name is on the disk once the folder is.
+    sync_folder_of(to);
+}
+
+void sync_folder_of(fs::path const& path)
+{
+    fs::path const parent = path.has_parent_path() ? path.parent_path() : fs::path{"."};
     int const folder = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0)
+    if (folder < 0)
+        return;
+    static_cast<void>(::fsync(folder));
+    ::close(folder);
+}
+
+void sync_file(fs::path const& path)
+{
+    int const file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file >= 0)
     {
-        static_cast<void>(::fsync(folder));
-        ::close(folder);
+        static_cast<void>(::fsync(file));
+        ::close(file);
     }
+    sync_folder_of(path);
 }
 
 fs::path link_target(fs::path const& path)

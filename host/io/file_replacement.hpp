@@ -34,6 +34,12 @@ private:
 /// Renames a file, replacing what has that name, and waits until the new name is on the disk. Throws RunError.
 void rename_durably(std::filesystem::path const& from, std::filesystem::path const& to);
 
+/// Waits until the names in the folder of \p path are on the disk; where folders cannot be synchronised the system does it in its own time.
+void sync_folder_of(std::filesystem::path const& path);
+
+/// Waits until what was written to a file, and its name, are on the disk, as far as the system can do that.
+void sync_file(std::filesystem::path const& path);
+
 /// The file that is written where \p path is named: \p path itself, there or not, or what the symbolic links of that name lead to. Throws
 /// InputError if they lead in circles.
 std::filesystem::path link_target(std::filesystem::path const& path);

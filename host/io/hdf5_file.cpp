@@ -799,6 +799,30 @@ void select_box(Handle const& space, Box const& box, H5S_seloper_t operation)
     check(H5Sselect_hyperslab(space.id(), operation, box.start.data(), nullptr, box.count.data(), nullptr), "cannot select");
 }
 
+/// HDF5 takes the names behind a virtual dataset for patterns, in which %b is a number and %% a percent sign.
+std::string as_pattern(std::string const& name)
+{
+    std::string pattern;
+    for (char const c : name)
+        pattern += c == '%' ? "%%" : std::string(1, c);
+    return pattern;
+}
+
+/// The name that a pattern without numbers stands for; one with numbers stays as it is, and is the name of no file of ours.
+std::string from_pattern(std::string const& pattern)
+{
+    std::string name;
+    for (std::size_t i = 0; i < pattern.size(); ++i)
+    {
+        if (pattern[i] == '%' && (i + 1 == pattern.size() || pattern[i + 1] != '%'))
+            return pattern;
+        if (pattern[i] == '%')
+            ++i;
+        name += pattern[i];
+    }
+    return name;
+}
+
 Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector<std::int64_t> const& dims,
                               std::vector<VirtualSource> const& sources, hid_t type, void const* fill)
 {
@@ -812,7 +836,8 @@ Handle create_virtual_dataset(hid_t parent, std::string const& name, std::vector
         for (Box const& box : boxes(dims, source.begin, source.end))
         {
             select_box(space, box, H5S_SELECT_SET);
-            check(H5Pset_virtual(creation.id(), space.id(), source.file.c_str(), path.c_str(), space.id()), what);
+            check(H5Pset_virtual(creation.id(), space.id(), as_pattern(source.file).c_str(), as_pattern(path).c_str(), space.id()),
+                  what);
         }
     check(H5Sselect_all(space.id()), what);
     return {H5Dcreate2(parent, name.c_str(), type, space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), what};
@@ -1409,7 +1434,7 @@ std::vector<VirtualTarget> virtual_targets(hid_t dataset)
     };
     std::vector<VirtualTarget> all;
     for (std::size_t i = 0; i < count; ++i)
-        all.push_back({text(H5Pget_virtual_filename, i), text(H5Pget_virtual_dsetname, i)});
+        all.push_back({from_pattern(text(H5Pget_virtual_filename, i)), from_pattern(text(H5Pget_virtual_dsetname, i))});
     return all;
 }
 

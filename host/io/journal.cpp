@@ -12,6 +12,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "host/io/file_replacement.hpp"
 #include "host/support/error.hpp"
 
 namespace nuscan
@@ -280,6 +281,9 @@ Journal::Journal(std::filesystem::path path, JournalHead head, bool restart, Dif
     }
     if (!out_)
         throw RunError(fmt::format("{}: cannot write the journal: {}", path_.string(), std::strerror(errno)));
+    // Records that are lost with a machine cost their points, a lost head would cost all of them.
+    if (is_new_)
+        sync_file(path_);
 }
 
 std::optional<JournalContents> Journal::inspect(std::filesystem::path const& path)

@@ -15,6 +15,7 @@
 #include "host/io/hdf5_file.hpp"
 #include "host/support/error.hpp"
 #include "host/support/open_files.hpp"
+#include "host/support/sha256.hpp"
 
 namespace fs = std::filesystem;
 
@@ -490,6 +491,54 @@ struct AttributeReader
     }
 };
 
+/// Adds members to a text that tells every one of their bits.
+struct TextWriter
+{
+    std::string& text;
+
+    void operator()(char const* name, std::string const& value) const
+    {
+        text += fmt::format("{}={}:{};", name, value.size(), value);
+    }
+    void operator()(char const* name, std::vector<std::string> const& values) const
+    {
+        text += fmt::format("{}={};", name, values.size());
+        for (std::string const& value : values)
+            (*this)(name, value);
+    }
+    void operator()(char const* name, double value) const
+    {
+        text += fmt::format("{}={:x};", name, std::bit_cast<std::uint64_t>(value));
+    }
+    void operator()(char const* name, std::int64_t value) const { text += fmt::format("{}={};", name, value); }
+    void operator()(char const* name, int value) const { (*this)(name, std::int64_t{value}); }
+    void operator()(char const* name, bool value) const { (*this)(name, std::int64_t{value}); }
+};
+
+constexpr char const* meta_digest_name = "sha256";
+
+/// SHA-256 of what a file says of itself: unlike values, HDF5 keeps no checksum of it. Shards have digests of their own.
+std::string meta_digest(SurfaceMeta const& meta)
+{
+    std::string text;
+    TextWriter const write{text};
+    visit_meta(meta, write);
+    visit_texts(meta, write);
+    write("data_folder", meta.data_folder);
+    write("working_folder", meta.working_folder);
+    write("results_version", meta.results_version);
+    write("shard_index", meta.shard_index);
+    write("shard_count", meta.shard_count);
+    write("file", meta.file);
+    for (auto const& [file, hash] : meta.data_sha256)
+    {
+        write("data", file);
+        write("sha256", hash);
+    }
+    visit_self_check(meta.self_check, write);
+    return sha256(text);
+}
+
 /// Number of a shard as a name that sorts.
 std::string shard_name(std::size_t number)
 {
@@ -516,6 +565,7 @@ void write_meta(hid_t parent, std::string const& name, SurfaceMeta const& meta)
         h5::write_attribute(hashes.id(), file, hash);
     h5::Handle const check = create_group(group.id(), "self_check", "NXcollection");
     visit_self_check(meta.self_check, AttributeWriter{check.id()});
+    h5::write_attribute(group.id(), meta_digest_name, meta_digest(meta));
     if (meta.shards.empty())
         return;
     h5::Handle const shards = create_group(group.id(), "shards", "NXcollection");
@@ -550,6 +600,9 @@ SurfaceMeta read_meta(hid_t parent, std::string const& name, bool with_shards)
             meta.data_sha256[file] = h5::read_string(hashes.id(), file);
     h5::Handle const check = h5::open_group(group.id(), "self_check");
     visit_self_check(meta.self_check, AttributeReader{check.id()});
+    // Since schema 1.4:
+    if (h5::has_attribute(group.id(), meta_digest_name) && h5::read_string(group.id(), meta_digest_name) != meta_digest(meta))
+        throw h5::Error{fmt::format("what '{}' says is not what was written there (checksum)", h5::object_name(group.id()))};
     if (with_shards && h5::exists(group.id(), "shards"))
     {
         h5::Handle const shards = h5::open_group(group.id(), "shards");
@@ -1214,6 +1267,11 @@ std::vector<double> SurfaceReader::pull(std::string const& name, IndexRange rang
             throw h5::Error{fmt::format("no pull '{}' stored", name)};
         return impl_->values<double>(impl_->open("pulls", name), grid_dims(impl_->layout.axes), range);
     });
+}
+
+bool SurfaceReader::is_virtual() const
+{
+    return !impl_->virtual_datasets.empty();
 }
 
 bool SurfaceReader::has_stored_chunks() const

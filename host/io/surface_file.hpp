@@ -18,7 +18,7 @@ namespace nuscan
 
 /// Schema of the file. A reader refuses another major version and accepts a newer minor one.
 inline constexpr int schema_major = 1;
-inline constexpr int schema_minor = 3;
+inline constexpr int schema_minor = 4;
 
 /// Status of a point that a shard does not hold.
 inline constexpr std::uint8_t status_not_computed = 255;
@@ -212,6 +212,9 @@ public:
     std::vector<double> pull(std::string const& name, IndexRange range) const;
     /// Whether stored_chunk() can be used: no pulls, no rates, and chunks as this program writes them.
     bool has_stored_chunks() const;
+
+    /// Whether its values are in other files.
+    bool is_virtual() const;
     /// The chunk of those points, which must be one, as it is stored; its checksums are verified.
     void stored_chunk(IndexRange range, StoredChunk& chunk) const;
     /// Point-major, all bins of one experiment.

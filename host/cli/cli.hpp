@@ -64,7 +64,7 @@ struct CommonOptions
 /// State of one invocation.
 struct Program
 {
-    std::string command_line; ///< its words quoted for a shell
+    std::string name;         ///< how it was called, for a shell
     ScanTeam* team = nullptr; ///< where several processes scan together
     int exit_code = exit_done;
 };
@@ -124,6 +124,10 @@ std::string point_text(SurfaceLayout const& layout, std::int64_t index);
 
 /// Says how many points of a finished surface failed, and which come first. Returns whether there are any.
 bool report_failed_points(std::string const& output, SurfaceMeta const& meta);
+
+/// The command line that was parsed as \p command, to be given again: positional arguments first, so that no option can take them for more
+/// of its values, then every option with its own values.
+std::string command_line_of(Program const& program, CLI::App const& command);
 
 /// Takes decimal whole numbers of 64 bits only: CLI11 alone reads 010 as 8 and takes what is too large for the largest number.
 CLI::Option* whole_number(CLI::Option* option);

@@ -25,19 +25,17 @@ namespace nuscan::cli
 namespace
 {
 
-/// The command that brings an unfinished scan to its end.
-std::string continuation(JournalDescription const& description)
-{
-    return continue_command(description.command_line, description.folder);
-}
-
 /// What a journal tells of its unfinished scan.
 void print_journal(std::string const& path, bool json)
 {
     auto const found = Journal::inspect(path);
     if (!found)
-        throw InputError(fmt::format("{}: is cut off inside its head: the scan had not begun", path));
+        throw InputError(fmt::format("{}: {}", path,
+                                     std::filesystem::file_size(path) == 0
+                                         ? "is empty: the lock of a merge or a scan that was ended at once; it can be removed"
+                                         : "is cut off inside its head: the scan had not begun"));
     JournalDescription const description = describe_journal(path, *found);
+    std::string const continuation = continue_command(description, path);
     auto const& identity = description.identity;
     IndexRange const range = found->head.range;
     std::int64_t const done = found->next - range.begin;
@@ -59,7 +57,7 @@ void print_journal(std::string const& path, bool json)
                     {"damaged_points", damaged_points},
                     {"dropped_bytes", found->useless_bytes},
                     {"values_missing", missing},
-                    {"continue", continuation(description)},
+                    {"continue", continuation.empty() ? Json() : Json(continuation)},
                     {"configuration_sha256", sha256(identity.configuration)},
                     {"data_sha256", identity.data_sha256},
                     {"backend", identity.backend},
@@ -81,7 +79,12 @@ void print_journal(std::string const& path, bool json)
         fmt::print("MISSING       {}, which holds the values: all points will be computed again\n", values.string());
     fmt::print("computed by   {} ({} route)\n", identity.backend, identity.route);
     fmt::print("configuration {}\ndata files    {}\n", sha256(identity.configuration), identity.data_sha256.size());
-    fmt::print("continue with {}\n", continuation(description));
+    fmt::print("continue with {}\n", continuation.empty()
+                                         ? "its own command, once it has the name that this gives it: " + description.command_line
+                                         : continuation);
+    if (continuation.find("mpirun ") != continuation.npos)
+        fmt::print("              and the options of mpirun that it had; nuscan scan in place of mpirun ... nuscan-mpi scan does "
+                   "it, too\n");
 }
 
 /// The journal that \p file is, or that tells of it because it is unfinished.

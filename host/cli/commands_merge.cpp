@@ -24,11 +24,19 @@ void add_merge(CLI::App& app, Program& program)
         "Every checksum of every shard is verified. Where shards are damaged (exit code 1), or points missing or in two shards\n"
         "(exit code 3), nothing is written, and the commands that compute what is missing or damaged are printed.\n"
         "Example: nuscan merge vector.shard-*.h5 -o vector.h5");
-    command->callback([options, shards, output, &program] {
+    command->callback([options, shards, output, command, &program] {
+        catch_signals();
         options->shards.assign(shards->begin(), shards->end());
         options->output = *output;
-        options->command_line = program.command_line;
+        options->command_line = command_line_of(program, *command);
+        options->interrupted = stop_requested;
         MergeResult const result = merge_surfaces(*options);
+        if (result.interrupted)
+        {
+            spdlog::warn("interrupted: nothing is written; the same command merges again");
+            program.exit_code = exit_incomplete;
+            return;
+        }
         for (auto const& note : result.notes)
             spdlog::warn("{}", note);
         for (DamagedShard const& shard : result.damaged)

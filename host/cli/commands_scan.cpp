@@ -9,7 +9,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <nuscan_version.hpp>
 #include <optional>
+#include <string_view>
 
 #include "host/cli/cli.hpp"
 #include "host/cli/slurm_script.hpp"
@@ -121,14 +123,16 @@ struct GridOptions : CommonOptions
         return configuration;
     }
 
-    ScanOptions scan_options() const
+    ScanOptions scan_options() const { return scan_options(chosen_device()); }
+
+    ScanOptions scan_options(Device const& chosen) const
     {
         ScanOptions scan;
         if (chunk && *chunk < 1)
             throw InputError(fmt::format("--chunk {}: a chunk has at least one point", *chunk));
         scan.chunk = chunk.value_or(0);
         scan.threads = thread_count();
-        scan.device = chosen_device();
+        scan.device = chosen;
         scan.route = parse_route(route);
         if (shard)
             scan.shard = parse_shard(*shard);
@@ -200,8 +204,21 @@ std::string own_path()
     return error ? "nuscan" : path.string();
 }
 
+/// The device that the tasks ask for, which this machine, where jobs are submitted, need not have.
+Device device_of_tasks(GridOptions const& grid)
+{
+    std::string const cuda = "cuda";
+    bool const compiled = std::string_view(build::cuda) != "none";
+    if (grid.device != cuda || !compiled)
+        return grid.chosen_device();
+    Device device;
+    device.kind = DeviceKind::cuda;
+    device.description = "one GPU";
+    return device;
+}
+
 void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, ScanConfiguration const& configuration,
-                        Inputs const& inputs, Program const& program)
+                        Inputs const& inputs, std::string const& command_line)
 {
     std::error_code ignored;
     if (!std::filesystem::is_regular_file(configuration.path, ignored))
@@ -216,7 +233,7 @@ void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, Sc
     }
     else
         spdlog::info("no settings of the cluster: there is no {}; --site names another file", site.string());
-    ScanOptions scan = grid.scan_options();
+    ScanOptions scan = grid.scan_options(device_of_tasks(grid));
     // The time of a task on its own processors, not on those of this machine.
     if (scan.threads == 0)
         scan.threads = static_cast<int>(job.site.cpus_per_task);
@@ -230,12 +247,15 @@ void print_slurm_script(GridOptions const& grid, SlurmOptions const& options, Sc
     job.memory_bytes = plan_scan(configuration, inputs, scan).memory_bytes;
     job.title = configuration.title;
     job.output = grid.output.empty() ? std::filesystem::path(grid.grid).stem().string() + ".h5" : grid.output;
+    require_file_name(job.output);
     if (job.output.find('\n') != job.output.npos)
         throw InputError("--output: a name of several lines does not go into a script; choose another one");
     job.folder = std::filesystem::current_path().string();
     job.gpu = scan.device.kind == DeviceKind::cuda;
+    if (!job.gpu && grid.device == "auto" && std::string_view(build::cuda) != "none")
+        spdlog::info("there is no GPU here, and the script asks for none; with --device cuda each task gets one");
     job.threads = grid.threads.has_value();
-    job.scan = without_options(shell_words(program.command_line), {"--shards", "--shard", "--site", "-o", "--output"}, {"--slurm"});
+    job.scan = without_options(shell_words(command_line), {"--shards", "--shard", "--site", "-o", "--output"}, {"--slurm"});
     *std::find(job.scan.begin() + 1, job.scan.end(), "plan") = "scan";
     job.scan.front() = job.site.nuscan.empty() ? own_path() : job.site.nuscan;
     fmt::print("{}", slurm_script(job));
@@ -305,7 +325,7 @@ void add_plan(CLI::App& app, Program& program)
     command->footer("Example: nuscan plan grids/vector_xenonnt_sr0.toml\n"
                     "         nuscan plan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200\n"
                     "         nuscan plan grids/vector_xenonnt_sr0.toml --slurm --shards 64 -o vector.h5 > vector.sbatch");
-    command->callback([options, slurm, &program] {
+    command->callback([options, slurm, command, &program] {
         auto const configuration = options->configuration();
         DataFolder data = DataFolder::find();
         Inputs const inputs = load_scan_inputs(configuration, data);
@@ -315,7 +335,7 @@ void add_plan(CLI::App& app, Program& program)
             throw InputError("--shards, --site and --output belong to --slurm; add it or leave them out");
         if (slurm->wanted)
         {
-            print_slurm_script(*options, *slurm, configuration, inputs, program);
+            print_slurm_script(*options, *slurm, configuration, inputs, command_line_of(program, *command));
             return;
         }
         ScanOptions const scan = options->scan_options();
@@ -377,7 +397,7 @@ void add_scan(CLI::App& app, Program& program)
         "Example: nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5\n"
         "         nuscan scan grids/vector_xenonnt_sr0.toml --experiment lz_ws2022 --nodes 200 -o coarse.h5\n"
         "         nuscan scan grids/vector_xenonnt_sr0.toml -o vector.h5 --shard 3/64");
-    command->callback([options, &program] {
+    command->callback([options, command, &program] {
         catch_signals();
         auto const configuration = options->configuration();
         if (program.team)
@@ -391,12 +411,15 @@ void add_scan(CLI::App& app, Program& program)
             program.exit_code = program.team->work(configuration, data, scan);
             return;
         }
+        require_file_name(options->output);
         scan.output = scan.shard ? shard_path(options->output, *scan.shard) : std::filesystem::path(options->output);
         std::string const output = scan.output.string();
         scan.restart = options->restart;
         // What is recorded continues this scan in any environment.
         bool const left_to_environment = scan.shard && !scan.shard->reason.empty();
-        scan.command_line = left_to_environment ? with_shard(program.command_line, *scan.shard) : program.command_line;
+        scan.command_line = command_line_of(program, *command);
+        if (left_to_environment)
+            scan.command_line = with_shard(scan.command_line, *scan.shard);
         ProgressPrinter printer;
         bool const show_progress = spdlog::should_log(spdlog::level::info);
         scan.progress = [&](ScanProgress const& progress) {
@@ -407,6 +430,11 @@ void add_scan(CLI::App& app, Program& program)
         if (program.team)
             program.team->lead(scan);
         DataFolder data = DataFolder::find();
+        scan.mending = [&](IndexRange first) {
+            spdlog::warn(
+                "{}: points [{}, {}) are damaged; they, and any others that are, are computed again before the scan goes on",
+                partial_path(output).string(), first.begin, first.end);
+        };
         scan.started = [&](JournalContents const& journal) {
             IndexRange const range = journal.head.range;
             spdlog::info("{}: {} on {}{}", configuration.title, counted(range.size(), "point"), scan.device.description,

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <exception>
 #include <nuscan_version.hpp>
+#include <set>
 
 #include "host/cli/cli.hpp"
 #include "host/support/error.hpp"
@@ -49,9 +50,7 @@ int run_program(int argc, char** argv, ScanTeam* team, std::string const& launch
 {
     Program program;
     program.team = team;
-    program.command_line = launcher;
-    for (int i = 0; i < argc; ++i)
-        program.command_line += (i > 0 ? " " : "") + shell_quote(argv[i]);
+    program.name = launcher + shell_quote(argv[0]);
     // Of several processes that run the same command, one speaks.
     bool const silent = team != nullptr && !team->leads();
 
@@ -151,6 +150,44 @@ std::string value_text(double value, std::string const& unit)
 void print_json(Json const& json)
 {
     fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+std::string command_line_of(Program const& program, CLI::App const& command)
+{
+    std::string line = program.name;
+    std::string positionals;
+    std::string options;
+    std::set<CLI::Option const*> seen;
+    auto const add = [&](CLI::App const& app) {
+        for (CLI::Option const* const option : app.parse_order())
+        {
+            if (!seen.insert(option).second)
+                continue;
+            if (option->get_positional())
+            {
+                for (auto const& value : option->results())
+                    positionals += " " + shell_quote(value.starts_with('-') ? "./" + value : value);
+                continue;
+            }
+            std::string const name = option->get_snames().empty() ? "--" + option->get_lnames().front()
+                                                                  : "-" + option->get_snames().front();
+            if (option->get_items_expected_max() == 0)
+            {
+                if (option->as<bool>())
+                    options += " " + name;
+                continue;
+            }
+            // A value that looks like an option belongs to its own by an equals sign.
+            for (auto const& value : option->results())
+                options += value.starts_with('-') ? fmt::format(" --{}", shell_quote(option->get_lnames().front() + "=" + value))
+                                                  : fmt::format(" {} {}", name, shell_quote(value));
+        }
+    };
+    add(*command.get_parent());
+    line += options;
+    options.clear();
+    add(command);
+    return line + " " + command.get_name() + positionals + options;
 }
 
 CLI::Option* whole_number(CLI::Option* option)

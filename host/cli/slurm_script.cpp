@@ -19,7 +19,7 @@ namespace nuscan::cli
 namespace
 {
 
-/// What comes before the command: signals go on to the scan.
+/// What comes first, so that no signal ends the script: they go on to the scan.
 constexpr char const* pass_signals_on = R"(scan=
 signalled=
 warned=
@@ -30,15 +30,17 @@ trap '[ -n "$warned" ] || cancelled=yes; pass_on' TERM
 )";
 
 /// What follows it: a scan that was interrupted is queued again, unless its user cancelled it: then Slurm sends TERM without the warning
-/// before.
-constexpr char const* wait_and_requeue = R"(scan=$!
-[ -z "$signalled" ] || pass_on
-while :; do
-    signalled=
-    wait "$scan"
-    code=$?
-    [ -n "$signalled" ] || break
-done
+/// before. A signal that comes before the program can take it ends it or is lost: such a program has done nothing yet.
+constexpr char const* wait_and_requeue = R"(    scan=$!
+    [ -z "$signalled" ] || { sleep 1; pass_on; }
+    while :; do
+        signalled=
+        wait "$scan"
+        code=$?
+        [ -n "$signalled" ] || break
+    done
+    [ "$code" -ne $((128 + $(kill -l USR1))) ] || code=3
+fi
 if [ "$code" -eq 3 ] && [ -z "$cancelled" ]; then
     scontrol requeue "$SLURM_JOB_ID" && exit 0
 fi
@@ -140,6 +142,7 @@ std::string slurm_script(SlurmJob const& job)
                         "# again; it then continues where it was. A task that is cancelled stays so. Single shards: sbatch "
                         "--array=3,17 THIS-SCRIPT\n",
                         title, counted(job.shards, "shard"));
+    text += pass_signals_on;
     text += fmt::format("cd {} || exit 2\n", shell_quote(job.folder));
     for (auto const& module : site.modules)
         text += fmt::format("module load {}\n", shell_quote(module));
@@ -151,8 +154,8 @@ std::string slurm_script(SlurmJob const& job)
     if (!job.threads)
         words.push_back("--threads \"${SLURM_CPUS_PER_TASK:-1}\"");
     // The number of shards is that of the scan, even where a few of them are submitted again.
-    words.push_back(fmt::format("--shard \"$SLURM_ARRAY_TASK_ID/{}\" -o {} &", job.shards, shell_quote(job.output)));
-    text += pass_signals_on + join(words, " ") + "\n" + wait_and_requeue;
+    words.push_back(fmt::format("--shard \"$SLURM_ARRAY_TASK_ID/{}\" -o {}", job.shards, shell_quote(job.output)));
+    text += "code=3\nif [ -z \"$signalled\" ]; then\n    " + join(words, " ") + " &\n" + wait_and_requeue;
     auto const first = shard_path(job.output, {1, job.shards, {}});
     auto const file = first.string();
     auto const at = file.rfind(".shard-") + 7;

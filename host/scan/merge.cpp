@@ -98,12 +98,21 @@ void require_same_scan(OpenShard const& first, OpenShard const& other)
     require_same_axes(first, other);
 }
 
+/// Ends a merge between two blocks.
+struct Interrupted
+{
+};
+
 /// Reads one shard block by block, which verifies its checksums, and passes the values on. Throws
 /// InputError where it is damaged or contradicts itself, RunError of the writer.
 class ShardReader
 {
 public:
-    ShardReader(OpenShard const& shard, SurfaceWriter* writer) : shard_(shard), writer_(writer), layout_(shard.surface->layout())
+    ShardReader(OpenShard const& shard, SurfaceWriter* writer, std::function<bool()> const& interrupted)
+        : shard_(shard)
+        , writer_(writer)
+        , layout_(shard.surface->layout())
+        , interrupted_(interrupted)
     {
         per_point_ = static_cast<std::int64_t>(sizeof(double) * (1 + layout_.pulls.size())) + 1;
         for (RateRecord const& rate : layout_.rates)
@@ -125,6 +134,8 @@ public:
         StoredChunk chunk;
         for (std::int64_t begin = range.begin; begin < range.end;)
         {
+            if (interrupted_ && interrupted_())
+                throw Interrupted{};
             // Chunk by chunk, so that none is read twice.
             std::int64_t const chunk_end = surface_chunk_end(shape, begin);
             bool const whole = surface_chunk_begin(shape, begin) == begin && chunk_end <= range.end;
@@ -199,14 +210,18 @@ private:
     OpenShard const& shard_;
     SurfaceWriter* writer_;
     SurfaceLayout const& layout_;
+    std::function<bool()> const& interrupted_;
     std::size_t bins_ = 0;
     std::int64_t per_point_ = 0;
     Findings own_block_;
 };
 
-/// The command that computes a damaged shard anew.
+/// The command that makes a damaged shard anew.
 std::string command_again(SurfaceMeta const& meta)
 {
+    if (!meta.shards.empty()) // by a merge
+        return continue_command(meta.command_line, meta.working_folder) + " --replace";
+
     std::string const output = output_of_command(meta.command_line);
     if (output.empty())
         return "";
@@ -214,6 +229,21 @@ std::string command_again(SurfaceMeta const& meta)
                                     ? shard_command(meta.command_line, {meta.shard_index, meta.shard_count, {}}, output)
                                     : meta.command_line;
     return continue_command(command, meta.working_folder) + " --restart";
+}
+
+/// The command that continues an unfinished scan, or nothing where there is none.
+std::string command_begun(fs::path const& journal)
+{
+    try
+    {
+        std::error_code error;
+        auto const found = fs::is_regular_file(journal, error) ? Journal::inspect(journal) : std::nullopt;
+        return found ? continue_command(describe_journal(journal, *found), journal) : "";
+    }
+    catch (InputError const&) // no journal, or a damaged one
+    {
+        return "";
+    }
 }
 
 /// The command for every shard that is missing, from that of one that is there. \param damaged  that could not even be opened
@@ -238,8 +268,12 @@ std::vector<std::string> missing_commands(std::vector<OpenShard> const& shards, 
             auto const name = shard_path(output, shard).filename();
             bool const there = std::any_of(damaged.begin(), damaged.end(),
                                            [&](DamagedShard const& bad) { return bad.path.filename() == name; });
-            commands.push_back(continue_command(shard_command(meta.command_line, shard, output), meta.working_folder)
-                               + (there ? " --restart" : ""));
+            // One that was begun continues with its own command, which may have had other options.
+            auto const begun = command_begun(journal_path(fs::path(meta.working_folder) / shard_path(output, shard)));
+            commands.push_back(!begun.empty()
+                                   ? begun
+                                   : continue_command(shard_command(meta.command_line, shard, output), meta.working_folder)
+                                         + (there ? " --restart" : ""));
         }
     }
     return commands;
@@ -399,6 +433,11 @@ MergeResult merge_surfaces(MergeOptions const& given)
             continue;
         }
         require_same_scan(shards.front(), shards.back());
+        if (options.as_virtual && shards.back().surface->is_virtual())
+            throw InputError(
+                fmt::format("{}: keeps its values in other files, and cannot be part of another virtual surface; name its "
+                            "shards instead, or leave out --virtual",
+                            path.string()));
     }
     if (shards.empty())
         return result;
@@ -452,7 +491,8 @@ MergeResult merge_surfaces(MergeOptions const& given)
         for (OpenShard const& shard : shards)
             try
             {
-                ShardReader(shard, options.as_virtual || !result.complete() ? nullptr : writer.get()).read(findings);
+                ShardReader(shard, options.as_virtual || !result.complete() ? nullptr : writer.get(), options.interrupted)
+                    .read(findings);
             }
             catch (InputError const& problem)
             {
@@ -482,6 +522,13 @@ MergeResult merge_surfaces(MergeOptions const& given)
                 break;
             }
         writer->finish(meta, result.best_fit, result.null);
+    }
+    catch (Interrupted const&)
+    {
+        std::error_code ignored;
+        fs::remove(partial, ignored);
+        result.interrupted = true;
+        return result;
     }
     catch (...)
     {

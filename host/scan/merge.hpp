@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,10 @@ struct MergeOptions
 {
     std::vector<std::filesystem::path> shards; ///< in any order
     std::filesystem::path output;
-    bool as_virtual = false;  ///< leave the values in the shards
-    bool replace = false;     ///< an existing output
-    std::string command_line; ///< for the record
+    bool as_virtual = false;           ///< leave the values in the shards
+    bool replace = false;              ///< an existing output
+    std::string command_line;          ///< for the record
+    std::function<bool()> interrupted; ///< asked between blocks; true ends the merge, and nothing is written
 };
 
 /// Points that two shards hold.
@@ -42,6 +44,7 @@ struct MergeResult
     std::vector<Overlap> overlaps;     ///< points that two hold
     std::vector<std::string> commands; ///< that compute what is missing or damaged, as far as the shards tell
     std::vector<std::string> notes;    ///< differences between shards that do not forbid to merge them
+    bool interrupted = false;          ///< then nothing else is told
 
     /// Whether there is one shard for each point, and nothing wrong with any; else nothing was written.
     bool complete() const { return damaged.empty() && holes.empty() && overlaps.empty(); }

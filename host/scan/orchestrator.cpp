@@ -97,8 +97,7 @@ std::filesystem::path sibling(std::filesystem::path const& output, char const* s
 /// The folder of the output must exist, and the name must be usable.
 void check_output_name(std::filesystem::path const& output)
 {
-    if (output.empty())
-        throw InputError("--output: the name of the output file is empty");
+    require_file_name(output);
     // Of the two names used, the longer; the system objects to one too long or in a folder it may not look into.
     std::error_code error;
     auto const longest = std::filesystem::status(sibling(output, ".journal"), error);
@@ -107,8 +106,6 @@ void check_output_name(std::filesystem::path const& output)
     auto const folder = output.has_parent_path() ? output.parent_path() : std::filesystem::path(".");
     if (!std::filesystem::is_directory(folder))
         throw InputError(fmt::format("{}: the folder {} does not exist; create it first", output.string(), folder.string()));
-    if (std::filesystem::is_directory(output))
-        throw InputError(fmt::format("{}: is a folder; name a file, for example {}/scan.h5", output.string(), output.string()));
     // Checked with --restart too: the output would be renamed over it.
     if (std::filesystem::exists(output) && !std::filesystem::is_regular_file(output))
         throw InputError(fmt::format("{}: is not a regular file; name another output", output.string()));
@@ -236,6 +233,16 @@ std::map<std::string, double> named_pulls(Problem const& problem, PointEvaluatio
 }
 
 } // namespace
+
+void require_file_name(std::filesystem::path const& output)
+{
+    if (output.empty())
+        throw InputError("--output: the name of the output file is empty");
+    std::error_code error;
+    if (!output.has_filename() || std::filesystem::is_directory(output, error))
+        throw InputError(
+            fmt::format("{}: is a folder; name a file, for example {}", output.string(), (output / "scan.h5").string()));
+}
 
 std::filesystem::path journal_path(std::filesystem::path const& output)
 {
@@ -463,11 +470,24 @@ ScanResult run_scan(ScanConfiguration const& configuration, DataFolder& data, Sc
     // nothing beside the copy.
     std::unique_ptr<Backend> mending;
     ScanOutput output(journal, writer, self_check.indices(), [&](IndexRange range, PointOutputs const& outputs) {
+        if (options.interrupted && options.interrupted())
+            return false;
         if (!mending)
+        {
             mending = make_backend(options.device, problem, options.route, options.threads);
+            if (options.mending)
+                options.mending(range);
+        }
         mending->evaluate(range, outputs);
+        return true;
     });
     mending.reset();
+    if (output.interrupted())
+    {
+        result.done = journal.next() - plan.range.begin;
+        result.outcome = ScanOutcome::interrupted;
+        return result;
+    }
     result.resumed_at = journal.next();
     if (options.started)
         options.started(journal.contents());

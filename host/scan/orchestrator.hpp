@@ -54,6 +54,8 @@ struct ScanOptions
     std::string command_line; ///< for the record, in words quoted as by shell_quote()
     /// Called once every check of the input is passed, with what an interrupted run has left.
     std::function<void(JournalContents const&)> started;
+    /// Called before, when the first damaged points of an interrupted run are to be computed again.
+    std::function<void(IndexRange first)> mending;
     std::function<void(ScanProgress const&)> progress;
     std::function<bool()> interrupted; ///< asked after every chunk
     /// Makes what computes in place of the backend of \c device alone.
@@ -92,6 +94,9 @@ struct ScanPlan
     std::uint64_t memory_bytes = 0;
     double seconds = 0.0; ///< rough, from nominal costs per point
 };
+
+/// Refuses what names no file: nothing, or a folder. Throws InputError.
+void require_file_name(std::filesystem::path const& output);
 
 /// Name of the journal beside an output.
 std::filesystem::path journal_path(std::filesystem::path const& output);

@@ -97,7 +97,11 @@ void ScanOutput::take_over(Compute const& compute)
             IndexRange const range = journal_.contents().records[i].range;
             chunk.begin = range.begin;
             chunk.resize(range.size(), journal_.contents().head.n_pulls, journal_.contents().head.n_rates);
-            compute(range, chunk.outputs());
+            if (!compute(range, chunk.outputs()))
+            {
+                interrupted_ = true;
+                return;
+            }
             write(chunk);
             journal_.replace(i++, chunk, reason);
         }

@@ -25,12 +25,12 @@ namespace nuscan
 class ScanOutput
 {
 public:
-    /// Computes points again whose values are damaged.
-    using Compute = std::function<void(IndexRange range, PointOutputs const& outputs)>;
+    /// Computes points again whose values are damaged. \returns false to leave them, and what is behind them, to another run
+    using Compute = std::function<bool(IndexRange range, PointOutputs const& outputs)>;
 
     /// Begins with the chunks that the journal of an earlier run lists. Where the values in the file are not those that were written, or
     /// cannot be read, they are computed again (JournalContents::mended); at the end of the journal they are left to the scan, and their
-    /// records dropped (JournalContents::lost_points).
+    /// records dropped (JournalContents::lost_points). If \p compute refuses, nothing more is done: see interrupted().
     /// \param surface  of the points of the journal; one that keeps what the file holds if the journal lists anything
     /// \param watched  indices of points whose chi^2 is kept
     ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched, Compute const& compute);
@@ -38,6 +38,9 @@ public:
     ~ScanOutput();
     ScanOutput(ScanOutput const&) = delete;
     ScanOutput& operator=(ScanOutput const&) = delete;
+
+    /// Whether values of an earlier run were left as they are: there is nothing to do with this object then.
+    bool interrupted() const { return interrupted_; }
 
     /// The chunk to fill next. It stays the same one until put().
     Chunk& chunk() { return chunks_[filling_]; }
@@ -73,6 +76,7 @@ private:
     std::condition_variable changed_;
     bool busy_ = false; ///< with the other chunk
     bool closing_ = false;
+    bool interrupted_ = false;
     std::exception_ptr failure_;
     std::thread thread_;
 };

@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <optional>
 
+#include "host/io/file_replacement.hpp"
 #include "host/io/surface_file.hpp"
+#include "host/scan/orchestrator.hpp"
 #include "host/support/error.hpp"
 #include "host/support/text.hpp"
 
@@ -170,8 +172,33 @@ std::string continue_command(std::string const& command_line, std::string const&
 {
     std::error_code error;
     std::string const command = command_text(without(shell_words(command_line), {}, {"--restart"}));
-    bool const here = folder.empty() || std::filesystem::equivalent(folder, std::filesystem::current_path(error), error);
+    bool const here = !std::filesystem::is_directory(folder, error)
+                      || std::filesystem::equivalent(folder, std::filesystem::current_path(error), error);
     return here ? command : fmt::format("cd {} && {}", shell_quote(folder), command);
+}
+
+std::string continue_command(JournalDescription const& description, std::filesystem::path const& journal)
+{
+    std::string const& line = description.command_line;
+    std::string const given = output_of_command(line);
+    if (given.empty())
+        return continue_command(line, description.folder);
+    std::string shard_text;
+    without(shell_words(line), {"--shard"}, {}, &shard_text);
+    auto const shard = shard_text.empty() ? std::nullopt : parse_shard(shard_text);
+    auto const file_of = [&](std::filesystem::path const& output) { return shard ? shard_path(output, *shard) : output; };
+    std::error_code error;
+    auto const expected = journal_path(std::filesystem::path(description.folder) / link_target(file_of(given)));
+    if (std::filesystem::equivalent(expected, journal, error))
+        return continue_command(line, description.folder);
+    // What a scan writes is named after its output: without the suffix of the journal.
+    auto const output = std::filesystem::absolute(journal, error).parent_path() / journal.stem();
+    auto moved = shard ? output.parent_path() / std::filesystem::path(given).filename() : output;
+    if (file_of(moved) != output)
+        return "";
+    auto words = without(shell_words(line), {"-o", "--output"}, {});
+    words.insert(words.end(), {"-o", moved.string()});
+    return continue_command(command_text(words), description.folder);
 }
 
 std::string output_of_command(std::string const& command_line)

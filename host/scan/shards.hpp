@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/scan/identity.hpp"
 #include "nuscan/scan/backend.hpp"
 
 namespace nuscan
@@ -50,9 +51,12 @@ std::string with_shard(std::string const& command_line, Shard const& shard);
 /// \param output  name given to --output
 std::string shard_command(std::string const& command_line, Shard const& shard, std::string const& output);
 
-/// The command that continues an interrupted scan: \p command_line without --restart, behind a cd where it ran in another folder than
-/// this one.
+/// A command line to be given again, without --restart and behind a cd where it ran in another folder than this one that is still there.
 std::string continue_command(std::string const& command_line, std::string const& folder);
+
+/// The command that continues the unfinished scan of \p journal wherever that is: where it is not the one that its command would continue,
+/// because it was moved, the command names the output beside it. Empty where that has no such name, a shard under another name.
+std::string continue_command(JournalDescription const& description, std::filesystem::path const& journal);
 
 /// The value that was given to --output in a command line, or empty.
 std::string output_of_command(std::string const& command_line);

@@ -560,6 +560,7 @@ std::vector<CommandCase> command_cases()
         {"OneNode", scan({"--nodes", "1"}), {"--nodes 1: an axis that covers a range has at least 2 nodes"}},
         {"NegativeNodes", scan({"--nodes", "-3"}), {"--nodes -3: an axis that covers a range has at least 2 nodes"}},
         {"NodesAreAWord", scan({"--nodes", "few"}), {"--nodes"}},
+        {"MassBeyondPhysics", chi2({"--set", "g_V=1", "--set", "m_V=1e31"}), {"m_V = 1e+31 is above 1e+30 MeV"}},
         // limits
         {"ConfidenceLevelZero", limits({"--cl", "0"}), {"--cl 0: a confidence level lies between 0 and 1"}},
         {"ConfidenceLevelAboveOne", limits({"--cl", "1.5"}), {"--cl 1.5: a confidence level lies between 0 and 1"}},

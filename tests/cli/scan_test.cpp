@@ -380,7 +380,7 @@ TEST_F(Scan, ProvenanceIsRecorded)
     configuration.fixed[require_parameter("q_e")] = 1e-13;
     configuration.inputs.constants["s_W2"] = 0.24;
     EXPECT_EQ(meta.configuration_canonical, canonical_form(configuration));
-    EXPECT_NE(meta.command_line.find(" scan grid.toml -o out.h5 --set q_e=1e-13 --constant s_W2=0.24"), std::string::npos);
+    EXPECT_NE(meta.command_line.find(" scan grid.toml -o out.h5 -s q_e=1e-13 --constant s_W2=0.24"), std::string::npos);
     EXPECT_EQ(meta.threads, 1);
     EXPECT_EQ(meta.data_folder, NUSCAN_SOURCE_DATA_DIR);
     EXPECT_NE(run({"info", "out.h5"}).out.find(" in " NUSCAN_SOURCE_DATA_DIR "\n"), std::string::npos);

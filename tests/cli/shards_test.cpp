@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include "host/scan/merge.hpp"
 #include "host/support/text.hpp"
 #include "tests/support/scan_runs.hpp"
 
@@ -333,6 +334,162 @@ TEST_F(Shards, ManyMakeAVirtualSurfaceLikeAnyOther)
     EXPECT_EQ(bits("virtual.h5"), bits("whole.h5"));
 }
 
+/// HDF5 takes names behind a virtual dataset for patterns.
+TEST_F(Shards, PercentSignsAreNamesLikeAnyOther)
+{
+    write_grid(10, 10);
+    scan("whole.h5");
+    auto const shards = [this](std::string const& output, Arguments more) {
+        std::vector<std::string> all;
+        for (char const* const shard : {"1/2", "2/2"})
+        {
+            auto how = more;
+            how.insert(how.end(), {"--shard", shard});
+            std::string name = scan(output, how).out;
+            name.pop_back();
+            all.push_back(name);
+        }
+        return all;
+    };
+    // Other values under the name that the pattern would stand for.
+    shards("p%q.h5", {"--solar", "agss09met"});
+    for (std::string const output : {"p%%q.h5", "r%b.h5", "100%.h5"})
+    {
+        auto const result = merge(shards(output, {}), "virtual.h5", {"--virtual", "--replace"});
+        EXPECT_EQ(result.exit_code, 0) << result;
+        EXPECT_EQ(bits("virtual.h5"), bits("whole.h5")) << output;
+        auto const valid = run({"validate", "virtual.h5"});
+        EXPECT_EQ(valid.exit_code, 0) << valid;
+    }
+}
+
+TEST_F(Shards, AVirtualSurfaceIsNoPartOfAnother)
+{
+    write_grid(10, 10);
+    scan_shards(2);
+    ASSERT_EQ(merge(names(2), "virtual.h5", {"--virtual"}).exit_code, 0);
+    auto const refused = merge({"virtual.h5"}, "again.h5", {"--virtual"});
+    EXPECT_EQ(refused.exit_code, 2) << refused;
+    EXPECT_TRUE(refused.said("virtual.h5: keeps its values in other files")) << refused;
+    EXPECT_EQ(merge({"virtual.h5"}, "solid.h5").exit_code, 0);
+    EXPECT_EQ(bits("solid.h5"), bits("virtual.h5"));
+}
+
+/// Options that take several values must not swallow the grid file when another one, which stood between them, is left out.
+TEST_F(Shards, CommandsHoldInWhateverOrderTheOptionsCame)
+{
+    write_grid(10, 10);
+    RunOptions shell = options();
+    shell.program = "/bin/sh";
+    for (char const* const shard : {"1/3", "3/3"})
+    {
+        auto const result = run(
+            {"scan", "--threads", "1", "-e", "xenonnt_sr0", "-o", "out.h5", "--set", "q_e=-1e-14", "--shard", shard, "grid.toml"});
+        EXPECT_EQ(result.exit_code, 0) << result;
+    }
+    auto const holes = merge(names(3, 2));
+    EXPECT_EQ(holes.exit_code, 3) << holes;
+    auto const filled = run_nuscan({"-c", holes.out}, shell);
+    EXPECT_EQ(filled.exit_code, 0) << filled;
+    EXPECT_EQ(merge(names(3)).exit_code, 0);
+    auto const script = run({"plan", "--slurm", "-e", "xenonnt_sr0", "lz_ws2022", "--shards", "3", "-o", "out.h5", "grid.toml"});
+    EXPECT_NE(script.out.find(" scan grid.toml -e xenonnt_sr0 -e lz_ws2022 --threads "), script.out.npos) << script;
+}
+
+TEST_F(Shards, OneThatWasBegunContinuesWithItsOwnOptions)
+{
+    write_grid(80, 100);
+    scan("out.h5", {"--shard", "1/2"});
+    RunningProgram program{scan_command("out.h5", {"--device", "reference", "--chunk", "50", "--shard", "2/2"}), options()};
+    ASSERT_TRUE(program.wait_until([&] { return points_in(name(2, 2) + ".journal") > 500; }));
+    program.send(SIGTERM);
+    EXPECT_EQ(program.wait().exit_code, 3);
+    auto const holes = merge(names(2, 2));
+    EXPECT_EQ(holes.exit_code, 3) << holes;
+    EXPECT_NE(holes.out.find("--device reference"), holes.out.npos) << holes;
+    RunOptions shell = options();
+    shell.program = "/bin/sh";
+    auto const filled = run_nuscan({"-c", holes.out}, shell);
+    EXPECT_EQ(filled.exit_code, 0) << filled;
+    EXPECT_TRUE(filled.said("continued at point")) << filled;
+}
+
+TEST_F(Shards, AMergedOneThatIsDamagedIsMergedAnew)
+{
+    write_grid(10, 10);
+    scan_shards(4);
+    ASSERT_EQ(merge({name(1, 4), name(2, 4), name(3, 4), name(4, 4)}, "all.h5").exit_code, 0);
+    flip_value("all.h5");
+    auto const result = merge({"all.h5"});
+    EXPECT_EQ(result.exit_code, 1) << result;
+    RunOptions shell = options();
+    shell.program = "/bin/sh";
+    auto const again = run_nuscan({"-c", result.out}, shell);
+    EXPECT_EQ(again.exit_code, 0) << again;
+    EXPECT_EQ(merge({"all.h5"}).exit_code, 0);
+}
+
+/// HDF5 has checksums for some of what a file says of itself, and none for the rest.
+TEST_F(Shards, DamageOfWhatAShardSaysOfItselfIsFoundAndNamed)
+{
+    write_grid(10, 10);
+    scan_shards(2);
+    auto const good = text_of(name(1, 2));
+    auto const meta = SurfaceReader{file(name(1, 2))}.meta();
+    for (std::string const& text : {meta.data_sha256.begin()->second, meta.configuration_canonical.substr(0, 40), meta.start_utc})
+    {
+        auto damaged = good;
+        auto const at = damaged.rfind(text);
+        ASSERT_NE(at, damaged.npos) << text;
+        damaged[at + text.size() - 1] = static_cast<char>(damaged[at + text.size() - 1] ^ 1);
+        fs::remove(file(name(1, 2)));
+        temp_.write(name(1, 2), damaged);
+        auto const valid = run({"validate", name(1, 2)});
+        EXPECT_NE(valid.exit_code, 0) << valid;
+        auto const result = merge(names(2));
+        EXPECT_EQ(result.exit_code, 1) << result;
+        EXPECT_TRUE(result.said("error: " + name(1, 2) + ": ")) << result;
+        EXPECT_TRUE(result.said("checksum")) << result;
+        EXPECT_NE(result.out.find("--shard 1/2 -o out.h5 --restart\n"), result.out.npos) << result;
+    }
+}
+
+TEST_F(Shards, AFolderIsNoOutput)
+{
+    write_grid(10, 10);
+    fs::create_directory(file("folder"));
+    for (std::string const output : {"folder", "folder/", "none/"})
+    {
+        auto const refused = run(scan_command(output, {"--shard", "1/2"}));
+        EXPECT_EQ(refused.exit_code, 2) << refused;
+        EXPECT_TRUE(refused.said(output + ": is a folder; name a file")) << refused;
+        auto const script = run({"plan", "grid.toml", "--slurm", "--shards", "2", "-o", output});
+        EXPECT_EQ(script.exit_code, 2) << script;
+    }
+    EXPECT_TRUE(fs::is_empty(file("folder")));
+}
+
+TEST_F(Shards, AMergeThatIsStoppedOrRunsOutOfRoomLeavesNothing)
+{
+    write_grid(400, 1000);
+    scan_shards(2);
+    auto small = options();
+    small.file_size_limit = 1000000;
+    auto const full = run_nuscan({"merge", name(1, 2), name(2, 2), "-o", "merged.h5"}, small);
+    EXPECT_EQ(full.exit_code, 1) << full;
+    EXPECT_TRUE(full.said("merged.h5")) << full;
+    MergeOptions how;
+    how.shards = {file(name(1, 2)), file(name(2, 2))};
+    how.output = file("merged.h5");
+    int asked = 0;
+    how.interrupted = [&] { return ++asked == 3; };
+    EXPECT_TRUE(merge_surfaces(how).interrupted);
+    for (char const* const left : {"merged.h5", "merged.h5.merging", "merged.h5.journal"})
+        EXPECT_FALSE(fs::exists(file(left))) << left;
+    how.interrupted = nullptr;
+    EXPECT_FALSE(merge_surfaces(how).interrupted);
+}
+
 /// Of the self-checks the worst counts.
 TEST_F(Shards, AFailedSelfCheckFailsTheMergedSurface)
 {
@@ -559,6 +716,19 @@ TEST_F(Shards, APlanPrintsAScriptForSlurm)
     EXPECT_EQ(again.exit_code, 0) << again;
     EXPECT_TRUE(again.said("continued at point")) << again;
 
+    // So does one at the very beginning, when the program is not even there.
+    fs::remove(file("requeued"));
+    temp_.write("early.toml", "setup = [\": > begun; sleep 1\"]\n");
+    temp_.write("early.sh", run({"plan", "grid.toml", "--slurm", "--shards", "1", "-o", "early.h5", "--site", "early.toml",
+                                 "--device", "reference", "--threads", "1"})
+                                .out);
+    RunningProgram early{{"early.sh"}, job};
+    ASSERT_TRUE(early.wait_until([&] { return fs::exists(file("begun")); }));
+    early.send(SIGUSR1);
+    auto const ended = early.wait();
+    EXPECT_EQ(ended.exit_code, 0) << ended;
+    EXPECT_EQ(text_of("requeued"), "requeue 4711\n") << ended;
+
     // Cancelled, it is not: then TERM comes without the warning before. The stand-in for the scan counts what is passed on to it and
     // ends when it may.
     temp_.write("bin/slow",
@@ -584,6 +754,20 @@ TEST_F(Shards, APlanPrintsAScriptForSlurm)
         EXPECT_EQ(waiting.wait().exit_code, requeued ? 0 : 3);
         EXPECT_EQ(fs::exists(file("requeued")), requeued);
     }
+}
+
+TEST_F(Shards, ScriptsForGpusArePrintedWhereThereIsNone)
+{
+    write_grid(10, 10);
+    auto const script = run({"plan", "grid.toml", "--slurm", "--shards", "2", "--device", "cuda"});
+    if (run({"--version"}).out.find("CUDA none") != std::string::npos)
+    {
+        EXPECT_EQ(script.exit_code, 1) << script;
+        return;
+    }
+    EXPECT_EQ(script.exit_code, 0) << script;
+    EXPECT_NE(script.out.find("\n#SBATCH --gpus-per-task=1\n"), script.out.npos) << script;
+    EXPECT_NE(script.out.find(" --device cuda "), script.out.npos) << script;
 }
 
 TEST_F(Shards, ScriptsRefuseWhatTheyCannotUse)
@@ -667,6 +851,37 @@ TEST_F(Shards, InfoOnAnUnfinishedScanSaysHowToContinue)
     EXPECT_TRUE(finished.said(name(2, 2) + ".journal: damaged behind point ")) << finished;
     temp_.write("x.journal", "no journal");
     EXPECT_EQ(run({"info", "x.journal"}).exit_code, 2);
+}
+
+/// A journal that was moved together with its values is continued where it is.
+TEST_F(Shards, InfoOnAScanThatWasMovedContinuesItThere)
+{
+    write_grid(80, 100);
+    fs::create_directory(file("elsewhere"));
+    for (Arguments const& shard : {Arguments{}, {"--shard", "2/2"}})
+    {
+        std::string const output = shard.empty() ? "out.h5" : name(2, 2);
+        Arguments how{"--device", "reference", "--chunk", "50"};
+        how.insert(how.end(), shard.begin(), shard.end());
+        RunningProgram program{scan_command("out.h5", how), options()};
+        ASSERT_TRUE(program.wait_until([&] { return points_in(output + ".journal") > 500; }));
+        program.send(SIGTERM);
+        EXPECT_EQ(program.wait().exit_code, 3);
+        for (char const* const part : {".journal", ".partial"})
+            fs::rename(file(output + part), file("elsewhere/" + output + part));
+        std::string const command = run_json({"info", "elsewhere/" + output, "--json"}, options()).at("continue");
+        RunOptions shell = options();
+        shell.program = "/bin/sh";
+        auto const finished = run_nuscan({"-c", command}, shell);
+        EXPECT_EQ(finished.exit_code, 0) << finished;
+        EXPECT_TRUE(finished.said("continued at point")) << finished;
+        EXPECT_TRUE(fs::exists(file("elsewhere/" + output)));
+        EXPECT_FALSE(fs::exists(file(output)));
+    }
+    temp_.write("empty.h5.journal", "");
+    auto const lock = run({"info", "empty.h5.journal"});
+    EXPECT_EQ(lock.exit_code, 2) << lock;
+    EXPECT_TRUE(lock.said("is empty: the lock of a merge")) << lock;
 }
 
 TEST_F(Shards, ResumeNamesWhatDiffers)

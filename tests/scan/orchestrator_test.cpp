@@ -2,12 +2,14 @@
 
 #include <chrono>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
 
+#include "host/io/hdf5_file.hpp"
 #include "host/io/journal.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/error.hpp"
@@ -361,6 +363,45 @@ TEST(RunScan, CallsBackAndCanBeInterruptedAfterEveryChunk)
     EXPECT_EQ(started, 4);
     EXPECT_EQ(run_scan(wanted, data, options).outcome, ScanOutcome::already_finished);
     EXPECT_EQ(started, 4) << "nothing is started when all is there";
+}
+
+/// Mending may take as long as the scan itself.
+TEST(RunScan, CanBeInterruptedWhileDamagedPointsAreComputedAgain)
+{
+    TempDir const temp;
+    auto wanted = configuration({axis("mu_e", 0.0, 1e-11, 100)});
+    wanted.experiments = {"xenonnt_sr0"};
+    ScanOptions options;
+    options.output = temp.path() / "out.h5";
+    options.threads = 1;
+    options.chunk = 10;
+    auto data = shipped_data();
+    options.interrupted = [chunks = 0]() mutable { return ++chunks == 8; };
+    ASSERT_EQ(run_scan(wanted, data, options).done, 80);
+    // Everything but the last chunk is damaged, which then is not simply left to the scan.
+    {
+        std::fstream values(temp.path() / "out.h5.partial", std::ios::binary | std::ios::in | std::ios::out);
+        values.seekp(static_cast<std::streamoff>(h5::File::reserved_begin));
+        values << std::string(70 * sizeof(double), '\0');
+    }
+    int mending = 0;
+    options.mending = [&](IndexRange first) {
+        ++mending;
+        EXPECT_EQ(first.begin % 10, 0);
+    };
+    options.interrupted = [asked = 0]() mutable { return ++asked == 3; };
+    auto const stopped = run_scan(wanted, data, options);
+    EXPECT_EQ(stopped.outcome, ScanOutcome::interrupted);
+    EXPECT_EQ(mending, 1);
+    EXPECT_FALSE(std::filesystem::exists(options.output));
+    options.interrupted = nullptr;
+    auto const result = run_scan(wanted, data, options);
+    EXPECT_EQ(result.outcome, ScanOutcome::finished);
+    EXPECT_EQ(mending, 2);
+    ScanOptions undisturbed;
+    undisturbed.output = temp.path() / "whole.h5";
+    run_scan(wanted, data, undisturbed);
+    EXPECT_EQ(SurfaceBits{SurfaceReader(options.output)}, SurfaceBits{SurfaceReader(undisturbed.output)});
 }
 
 /// A kill then costs one thread one chunk, the one it computes.

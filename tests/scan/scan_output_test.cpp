@@ -69,6 +69,7 @@ protected:
                 outputs.chi2[i - range.begin] = chi2_at(i);
                 outputs.status[i - range.begin] = i % 1000 == 0 ? 1 : 0;
             }
+            return true;
         };
     }
 

@@ -9,6 +9,7 @@
 #include "host/scan/identity.hpp"
 #include "host/support/text.hpp"
 #include "tests/support/expect_error.hpp"
+#include "tests/support/temp_dir.hpp"
 
 namespace nuscan::test
 {
@@ -114,7 +115,13 @@ TEST(Shards, CommandsOfOthersFollowFromOne)
     EXPECT_EQ(output_of_command("nuscan scan g.toml -oout.h5"), "out.h5");
     EXPECT_EQ(output_of_command("nuscan scan g.toml --output=out.h5"), "out.h5");
     EXPECT_EQ(continue_command("nuscan scan g.toml --restart -o o.h5", ""), "nuscan scan g.toml -o o.h5");
-    EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", "/some where"), "cd '/some where' && nuscan scan g.toml -o o.h5");
+    TempDir const temp;
+    auto const folder = temp.path() / "some where";
+    std::filesystem::create_directory(folder);
+    EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", folder.string()),
+              "cd '" + folder.string() + "' && nuscan scan g.toml -o o.h5");
+    // One that is gone leads nowhere.
+    EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", (folder / "gone").string()), "nuscan scan g.toml -o o.h5");
     EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", std::filesystem::current_path().string()),
               "nuscan scan g.toml -o o.h5");
 }

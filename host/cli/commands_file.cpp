@@ -11,6 +11,7 @@
 #include "host/cli/cli.hpp"
 #include "host/cli/surface_json.hpp"
 #include "host/io/derived_results.hpp"
+#include "host/io/file_replacement.hpp"
 #include "host/io/surface_check.hpp"
 #include "host/io/surface_file.hpp"
 #include "host/scan/orchestrator.hpp"
@@ -94,8 +95,10 @@ std::optional<std::string> journal_of(std::string const& file)
     std::filesystem::path const path = file;
     if (path.extension() == ".partial" && std::filesystem::exists(journal_path(path.parent_path() / path.stem()), error))
         return journal_path(path.parent_path() / path.stem()).string();
-    if (!std::filesystem::exists(file, error) && std::filesystem::exists(journal_path(file), error))
-        return journal_path(file).string();
+    // A link may lead to what is not there yet.
+    auto const written = std::filesystem::exists(file, error) ? path : link_target(path);
+    if (!std::filesystem::exists(written, error) && std::filesystem::exists(journal_path(written), error))
+        return journal_path(written).string();
     if (path.extension() == ".journal" && std::filesystem::is_regular_file(file, error))
         return file;
     return std::nullopt;

@@ -160,7 +160,9 @@ std::string slurm_script(SlurmJob const& job)
     auto const file = first.string();
     auto const at = file.rfind(".shard-") + 7;
     auto const pattern = shell_quote(file.substr(0, at)) + "*" + shell_quote(file.substr(file.find('-', at)));
-    text += fmt::format("# When all are done: nuscan merge {} -o {}\n", pattern, shell_quote(job.output));
+    // A name that begins like an option is none behind a folder.
+    std::string const here = job.output.starts_with('-') ? "./" : "";
+    text += fmt::format("# When all are done: nuscan merge {}{} -o {}\n", here, pattern, shell_quote(here + job.output));
     return text;
 }
 

@@ -517,7 +517,8 @@ struct TextWriter
 
 constexpr char const* meta_digest_name = "sha256";
 
-/// SHA-256 of what a file says of itself: unlike values, HDF5 keeps no checksum of it. Shards have digests of their own.
+/// SHA-256 of what a file says of itself: unlike values, HDF5 keeps no checksum of it. Shards have digests of their own. These are the members
+/// of schema 1.4 for ever: readers of that schema verify it in files of later ones, whose members need another digest.
 std::string meta_digest(SurfaceMeta const& meta)
 {
     std::string text;

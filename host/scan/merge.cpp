@@ -216,19 +216,19 @@ private:
     Findings own_block_;
 };
 
-/// The command that makes a damaged shard anew.
-std::string command_again(SurfaceMeta const& meta)
+/// The command that makes a damaged file anew, where it is now.
+std::string command_again(OpenShard const& damaged)
 {
-    if (!meta.shards.empty()) // by a merge
-        return continue_command(meta.command_line, meta.working_folder) + " --replace";
-
+    SurfaceMeta const& meta = damaged.surface->meta();
     std::string const output = output_of_command(meta.command_line);
     if (output.empty())
         return "";
-    std::string const command = meta.shard_count > 0
-                                    ? shard_command(meta.command_line, {meta.shard_index, meta.shard_count, {}}, output)
-                                    : meta.command_line;
-    return continue_command(command, meta.working_folder) + " --restart";
+    std::string const command = command_that_writes(
+        meta.shard_count > 0 ? shard_command(meta.command_line, {meta.shard_index, meta.shard_count, {}}, output)
+                             : meta.command_line,
+        meta.working_folder, damaged.path);
+    bool const by_merge = !meta.shards.empty();
+    return command.empty() ? "" : command + (by_merge ? " --replace" : " --restart");
 }
 
 /// The command that continues an unfinished scan, or nothing where there is none.
@@ -269,7 +269,7 @@ std::vector<std::string> missing_commands(std::vector<OpenShard> const& shards, 
             bool const there = std::any_of(damaged.begin(), damaged.end(),
                                            [&](DamagedShard const& bad) { return bad.path.filename() == name; });
             // One that was begun continues with its own command, which may have had other options.
-            auto const begun = command_begun(journal_path(fs::path(meta.working_folder) / shard_path(output, shard)));
+            auto const begun = command_begun(journal_path(link_target(fs::path(meta.working_folder) / shard_path(output, shard))));
             commands.push_back(!begun.empty()
                                    ? begun
                                    : continue_command(shard_command(meta.command_line, shard, output), meta.working_folder)
@@ -497,7 +497,7 @@ MergeResult merge_surfaces(MergeOptions const& given)
             catch (InputError const& problem)
             {
                 result.damaged.push_back({shard.path, problem.what()});
-                if (auto const command = command_again(shard.surface->meta()); !command.empty())
+                if (auto const command = command_again(shard); !command.empty())
                     result.commands.push_back(command);
             }
         if (!result.complete())

@@ -36,7 +36,7 @@ void check_parameter_value(int parameter, double value)
     constexpr double heaviest = 1e30;
     if (entry.role == ParameterRole::mass && value > heaviest)
         throw InputError(
-            fmt::format("{} = {:g} is above {:g} {}, the largest mass of a mediator that is computed; far below it limits "
+            fmt::format("{} = {} is above {:g} {}, the largest mass of a mediator that is computed; far below it limits "
                         "grow with the mass already",
                         entry.name, value, heaviest, entry.unit));
     if (entry.bound == ParameterBound::non_negative && value < 0.0)

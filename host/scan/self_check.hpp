@@ -27,7 +27,7 @@ struct CheckedPoint
 {
     std::int64_t index;
     double chi2;    ///< NaN where the reference gives no finite value either
-    bool overflows; ///< whether a rate is above `largest_rate`
+    bool overflows; ///< whether a rate is above `largest_rate`, or no number: the difference of terms that are
 };
 
 CheckedPoint checked_point(std::int64_t index, ReferenceCalculation::Result const& reference);

@@ -37,16 +37,19 @@ Shard slurm_shard()
     auto const max = slurm_number("SLURM_ARRAY_TASK_MAX");
     auto const count = slurm_number("SLURM_ARRAY_TASK_COUNT");
     if (!id || !min || !max || !count)
-        throw InputError("--shard slurm: this is no task of a Slurm array (SLURM_ARRAY_TASK_ID, _MIN, _MAX and _COUNT are not all "
+        throw InputError("--shard slurm, the default in a Slurm array: this is no task of a Slurm array (SLURM_ARRAY_TASK_ID, "
+                         "_MIN, _MAX and _COUNT are not all "
                          "set); give --shard k/N or --shard none, or submit with sbatch --array=1-N");
     if (*min > 1 || *max - *min + 1 != *count)
         throw InputError(
-            fmt::format("--shard slurm: the tasks of this array run from {} to {} and are {}: not those of a whole "
+            fmt::format("--shard slurm, the default in a Slurm array: the tasks of this array run from {} to {} and are {}: not "
+                        "those of a whole "
                         "scan, which are 1 to N; give --shard k/N with the N of the scan, or --shard none for the whole "
                         "grid",
                         *min, *max, *count));
     if (*id < *min || *id > *max)
-        throw InputError(fmt::format("--shard slurm: SLURM_ARRAY_TASK_ID = {} is outside {} to {}", *id, *min, *max));
+        throw InputError(fmt::format("--shard slurm, the default in a Slurm array: SLURM_ARRAY_TASK_ID = {} is outside {} to {}",
+                                     *id, *min, *max));
     return {*id - *min + 1, *count, fmt::format("task {} of the Slurm array {}-{}", *id, *min, *max)};
 }
 
@@ -171,34 +174,54 @@ std::string shard_command(std::string const& command_line, Shard const& shard, s
 std::string continue_command(std::string const& command_line, std::string const& folder)
 {
     std::error_code error;
-    std::string const command = command_text(without(shell_words(command_line), {}, {"--restart"}));
+    auto words = without(shell_words(command_line), {}, {"--restart"});
+    // In a Slurm array a command that was given elsewhere would scan something else.
+    bool const scans = std::find(words.begin(), words.end(), "scan") != words.end();
+    if (scans && shard_of_command(command_line).empty() && default_shard() != "none")
+        words.insert(words.end(), {"--shard", "none"});
+    std::string const command = command_text(words);
     bool const here = !std::filesystem::is_directory(folder, error)
                       || std::filesystem::equivalent(folder, std::filesystem::current_path(error), error);
     return here ? command : fmt::format("cd {} && {}", shell_quote(folder), command);
 }
 
-std::string continue_command(JournalDescription const& description, std::filesystem::path const& journal)
+std::string command_that_writes(std::string const& command_line, std::string const& folder, std::filesystem::path const& file,
+                                std::string const& suffix)
 {
-    std::string const& line = description.command_line;
-    std::string const given = output_of_command(line);
-    if (given.empty())
-        return continue_command(line, description.folder);
-    std::string shard_text;
-    without(shell_words(line), {"--shard"}, {}, &shard_text);
+    std::string const given = output_of_command(command_line);
+    std::string const shard_text = shard_of_command(command_line);
+    // Before, "slurm" was recorded as it was given; it means another shard in another task.
+    if (given.empty() || shard_text == "slurm")
+        return continue_command(command_line, folder);
     auto const shard = shard_text.empty() ? std::nullopt : parse_shard(shard_text);
     auto const file_of = [&](std::filesystem::path const& output) { return shard ? shard_path(output, *shard) : output; };
     std::error_code error;
-    auto const expected = journal_path(std::filesystem::path(description.folder) / link_target(file_of(given)));
-    if (std::filesystem::equivalent(expected, journal, error))
-        return continue_command(line, description.folder);
-    // What a scan writes is named after its output: without the suffix of the journal.
-    auto const output = std::filesystem::absolute(journal, error).parent_path() / journal.stem();
-    auto moved = shard ? output.parent_path() / std::filesystem::path(given).filename() : output;
-    if (file_of(moved) != output)
+    auto const expected = link_target(std::filesystem::path(folder) / file_of(given));
+    if (std::filesystem::equivalent(expected.string() + suffix, file.string() + suffix, error))
+        return continue_command(command_line, folder);
+    auto const there = std::filesystem::absolute(file, error);
+    auto const moved = shard ? there.parent_path() / std::filesystem::path(given).filename() : there;
+    if (file_of(moved) != there)
         return "";
-    auto words = without(shell_words(line), {"-o", "--output"}, {});
+    auto words = without(shell_words(command_line), {"-o", "--output"}, {});
     words.insert(words.end(), {"-o", moved.string()});
-    return continue_command(command_text(words), description.folder);
+    // A folder that was moved as a whole is looked for beside the file.
+    bool const gone = !std::filesystem::is_directory(folder, error);
+    return continue_command(command_text(words), gone ? there.parent_path().string() : folder);
+}
+
+std::string continue_command(JournalDescription const& description, std::filesystem::path const& journal)
+{
+    auto file = journal;
+    file.replace_extension();
+    return command_that_writes(description.command_line, description.folder, file, journal.extension().string());
+}
+
+std::string shard_of_command(std::string const& command_line)
+{
+    std::string shard;
+    without(shell_words(command_line), {"--shard"}, {}, &shard);
+    return shard;
 }
 
 std::string output_of_command(std::string const& command_line)

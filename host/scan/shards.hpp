@@ -54,9 +54,16 @@ std::string shard_command(std::string const& command_line, Shard const& shard, s
 /// A command line to be given again, without --restart and behind a cd where it ran in another folder than this one that is still there.
 std::string continue_command(std::string const& command_line, std::string const& folder);
 
-/// The command that continues the unfinished scan of \p journal wherever that is: where it is not the one that its command would continue,
-/// because it was moved, the command names the output beside it. Empty where that has no such name, a shard under another name.
+/// A command line to be given again so that it writes \p file, which may have been moved since: then the output is named by its new place.
+/// Empty where no output has that name, as for a shard under another name. \param suffix  of the file that is there in place of \p file
+std::string command_that_writes(std::string const& command_line, std::string const& folder, std::filesystem::path const& file,
+                                std::string const& suffix = {});
+
+/// The command that continues the unfinished scan of \p journal, wherever that is now; empty as above.
 std::string continue_command(JournalDescription const& description, std::filesystem::path const& journal);
+
+/// The value that was given to --shard in a command line, or empty.
+std::string shard_of_command(std::string const& command_line);
 
 /// The value that was given to --output in a command line, or empty.
 std::string output_of_command(std::string const& command_line);

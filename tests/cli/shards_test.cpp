@@ -424,9 +424,19 @@ TEST_F(Shards, AMergedOneThatIsDamagedIsMergedAnew)
     EXPECT_EQ(result.exit_code, 1) << result;
     RunOptions shell = options();
     shell.program = "/bin/sh";
+    // Where it is: its original may be whole.
+    fs::create_directory(file("copies"));
+    fs::copy_file(file("all.h5"), file("copies/all.h5"));
     auto const again = run_nuscan({"-c", result.out}, shell);
     EXPECT_EQ(again.exit_code, 0) << again;
     EXPECT_EQ(merge({"all.h5"}).exit_code, 0);
+    auto const whole = text_of("all.h5");
+    auto const copy = merge({"copies/all.h5"}, "other.h5");
+    EXPECT_EQ(copy.exit_code, 1) << copy;
+    auto const mended = run_nuscan({"-c", copy.out}, shell);
+    EXPECT_EQ(mended.exit_code, 0) << mended;
+    EXPECT_EQ(text_of("all.h5"), whole);
+    EXPECT_EQ(merge({"copies/all.h5"}, "other.h5").exit_code, 0);
 }
 
 /// HDF5 has checksums for some of what a file says of itself, and none for the rest.
@@ -878,6 +888,28 @@ TEST_F(Shards, InfoOnAScanThatWasMovedContinuesItThere)
         EXPECT_TRUE(fs::exists(file("elsewhere/" + output)));
         EXPECT_FALSE(fs::exists(file(output)));
     }
+    // So does one that was begun behind a link, whether it is asked for by the link or from another folder.
+    fs::create_symlink("elsewhere/real.h5", file("link.h5"));
+    RunningProgram linked{scan_command("link.h5", {"--device", "reference", "--chunk", "50"}), options()};
+    ASSERT_TRUE(linked.wait_until([&] { return points_in("elsewhere/real.h5.journal") > 500; }));
+    linked.send(SIGTERM);
+    EXPECT_EQ(linked.wait().exit_code, 3);
+    std::string const by_link = run_json({"info", "link.h5", "--json"}, options()).at("continue");
+    EXPECT_NE(by_link.find("-o link.h5"), by_link.npos) << by_link;
+    RunOptions from_there = options();
+    from_there.folder = file("elsewhere");
+    std::string const by_name = run_json({"info", "real.h5", "--json"}, from_there).at("continue");
+    EXPECT_NE(by_name.find("-o link.h5"), by_name.npos) << by_name;
+    // In a Slurm array it stays what it was.
+    auto task = from_there;
+    for (auto const& [variable, value] : {std::pair{"ID", "2"}, {"MIN", "1"}, {"MAX", "4"}, {"COUNT", "4"}})
+        task.environment[std::string{"SLURM_ARRAY_TASK_"} + variable] = value;
+    std::string const in_array = run_json({"info", "real.h5", "--json"}, task).at("continue");
+    EXPECT_TRUE(in_array.ends_with(" --shard none")) << in_array;
+    task.program = "/bin/sh";
+    auto const finished = run_nuscan({"-c", in_array}, task);
+    EXPECT_EQ(finished.exit_code, 0) << finished;
+    EXPECT_TRUE(fs::exists(file("elsewhere/real.h5")));
     temp_.write("empty.h5.journal", "");
     auto const lock = run({"info", "empty.h5.journal"});
     EXPECT_EQ(lock.exit_code, 2) << lock;

@@ -110,6 +110,7 @@ TEST(Shards, CommandsOfOthersFollowFromOne)
 {
     std::string const first = "nuscan scan 'my grid.toml' --shard=3/4 -s q_e=1e-13 -o 'a b.h5' --restart --threads 2";
     EXPECT_EQ(output_of_command(first), "a b.h5");
+    EXPECT_EQ(shard_of_command(first), "3/4");
     EXPECT_EQ(shard_command(first, {4, 4, {}}, "a b.h5"),
               "nuscan scan 'my grid.toml' -s q_e=1e-13 --threads 2 --shard 4/4 -o 'a b.h5'");
     EXPECT_EQ(output_of_command("nuscan scan g.toml -oout.h5"), "out.h5");
@@ -120,6 +121,9 @@ TEST(Shards, CommandsOfOthersFollowFromOne)
     std::filesystem::create_directory(folder);
     EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", folder.string()),
               "cd '" + folder.string() + "' && nuscan scan g.toml -o o.h5");
+    // What "slurm" was is not known where it is read: in another task it would be another shard.
+    EXPECT_EQ(command_that_writes("nuscan scan g.toml -o o.h5 --shard slurm", folder.string(), folder / "o.shard-001-of-002.h5"),
+              "cd '" + folder.string() + "' && nuscan scan g.toml -o o.h5 --shard slurm");
     // One that is gone leads nowhere.
     EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", (folder / "gone").string()), "nuscan scan g.toml -o o.h5");
     EXPECT_EQ(continue_command("nuscan scan g.toml -o o.h5", std::filesystem::current_path().string()),

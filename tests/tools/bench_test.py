@@ -121,7 +121,8 @@ class Compare(unittest.TestCase):
 
     def test_unreadable_files(self) -> None:
         bad_noise = json.dumps({"rows": [{**row("a/factored", 1e6), "noise": "x"}]})
-        for content in ("", "[]", "{}", '{"rows": 1}', '{"rows": [{"threads": 1}]}', '{"rows": [], "ceilings": null}', bad_noise):
+        deep = "[" * 100000
+        for content in ("", "[]", "{}", deep, '{"rows": 1}', '{"rows": [{"threads": 1}]}', '{"rows": [], "ceilings": null}', bad_noise):
             done = self.run_compare(self.OLD, content)
             self.assertEqual(done.returncode, 2, done)
             self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)

@@ -8,6 +8,7 @@
 
 #include "host/io/journal.hpp"
 #include "host/scan/chunk_queue.hpp"
+#include "host/support/text.hpp"
 #include "tests/support/scan_runs.hpp"
 
 namespace fs = std::filesystem;
@@ -299,7 +300,7 @@ TEST_F(Mpi, ARankThatFailsIsNamedAndTheJournalStays)
     for (auto const& [folder, message] : {std::pair{"other", "data file solar/gs98.toml differs"}, {"none", "none"}})
     {
         auto const wrapped = fmt::format("[ \"$OMPI_COMM_WORLD_RANK\" != 1 ] || export NUSCAN_DATA_DIR={}; exec {} \"$@\"", folder,
-                                         NUSCAN_MPI_BINARY);
+                                         shell_quote(NUSCAN_MPI_BINARY));
         Arguments what{"/bin/sh", "-c", wrapped, "sh"};
         for (auto const& word : scan_command("out.h5", how_))
             what.push_back(word);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 
 #include <fmt/format.h>
 
+#include "host/support/prompt_thread.hpp"
+
 namespace nuscan::h5
 {
 
@@ -23,16 +26,15 @@ namespace
 
 /// Addresses, lengths and memory of direct writes are multiples of it: no disk has larger sectors, and it is a page.
 constexpr std::size_t block = 4096;
-/// Some milliseconds of a disk.
-constexpr std::size_t capacity = std::size_t{4} << 20;
+/// Of a piece: long enough for a disk to reach its speed, short enough that it begins early.
+constexpr std::size_t capacity = std::size_t{512} << 10;
+/// Pieces in memory: those of a scan's chunk, so that whoever brings it can go on.
+constexpr std::size_t pieces = 6;
 /// Below, the page cache costs less than waiting for the disk.
 constexpr std::size_t least_direct = std::size_t{64} << 10;
-/// Bytes after which it is judged whether the disk is kept busy, and most of these windows in a row without direct writes.
-constexpr std::size_t window = std::size_t{16} << 20;
-constexpr int most_off = 64;
 
-/// The same file again for direct writes; without a way to write where they are of no use.
-DirectWrites::Disk disk_below([[maybe_unused]] int descriptor)
+/// The same file again for direct writes; nothing where they are of no use.
+DirectWrites::Direct direct_way([[maybe_unused]] int descriptor)
 {
 #ifdef __linux__
     struct statfs system = {};
@@ -48,10 +50,9 @@ DirectWrites::Disk disk_below([[maybe_unused]] int descriptor)
         ::close(*file);
         delete file;
     };
-    return {.write = [file = std::shared_ptr<int const>(new int(direct), close)](std::uint64_t address, void const* data,
-                                                                                 std::size_t bytes) {
+    return [file = std::shared_ptr<int const>(new int(direct), close)](std::uint64_t address, void const* data, std::size_t bytes) {
         return static_cast<std::ptrdiff_t>(::pwrite(*file, data, bytes, static_cast<off_t>(address)));
-    }};
+    };
 #else
     return {};
 #endif
@@ -64,84 +65,155 @@ void DirectWrites::Free::operator()(std::byte* memory) const
     ::operator delete[](memory, std::align_val_t{block});
 }
 
-DirectWrites::DirectWrites(int descriptor, Buffered buffered) : DirectWrites(disk_below(descriptor), std::move(buffered)) {}
-
-DirectWrites::DirectWrites(Disk disk, Buffered buffered)
-    : buffered_(std::move(buffered))
-    , disk_(std::move(disk))
-    , memory_(new (std::align_val_t{block}) std::byte[capacity + block])
-    , window_begin_(disk_.now())
+std::byte* DirectWrites::Piece::bytes() const
 {
+    return memory.get() + address % block;
 }
 
-/// Blocks of the file are blocks in memory.
-std::byte* DirectWrites::gathered() const
+std::size_t DirectWrites::Piece::room() const
 {
-    return memory_.get() + address_ % block;
+    return capacity - address % block - size;
+}
+
+DirectWrites::DirectWrites(int descriptor, Buffered buffered) : DirectWrites(direct_way(descriptor), std::move(buffered)) {}
+
+DirectWrites::DirectWrites(Direct direct, Buffered buffered) : buffered_(std::move(buffered)), direct_(std::move(direct))
+{
+    for (std::size_t i = 0; i < pieces; ++i)
+        free_.emplace_back(new (std::align_val_t{block}) std::byte[capacity]);
+}
+
+DirectWrites::~DirectWrites()
+{
+    {
+        std::lock_guard const lock(mutex_);
+        ending_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable())
+        thread_.join();
 }
 
 void DirectWrites::write(std::uint64_t address, void const* data, std::size_t bytes)
 {
-    if (address != end())
-        flush();
+    if (gathered_.memory && address != gathered_.end())
+        hand_over(std::exchange(gathered_, {}));
     auto const* from = static_cast<std::byte const*>(data);
     while (bytes > 0)
     {
-        if (size_ == 0)
-            address_ = address;
-        std::size_t const some = std::min(bytes, capacity - size_);
-        std::memcpy(gathered() + size_, from, some);
-        size_ += some;
+        if (!gathered_.memory)
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [this] { return !free_.empty(); });
+            gathered_ = {std::move(free_.back()), address, 0, {}};
+            free_.pop_back();
+        }
+        std::size_t const some = std::min(bytes, gathered_.room());
+        std::memcpy(gathered_.bytes() + gathered_.size, from, some);
+        gathered_.size += some;
         from += some;
         address += some;
         bytes -= some;
-        if (size_ == capacity)
-            flush();
+        if (gathered_.room() == 0)
+            hand_over(std::exchange(gathered_, {}));
     }
 }
 
-void DirectWrites::flush()
+/// Gives a piece to the thread.
+void DirectWrites::hand_over(Piece piece)
 {
-    std::uint64_t const first = (address_ + block - 1) / block * block;
-    std::uint64_t const last = end() / block * block;
-    std::uint64_t done = address_;
+    std::unique_lock lock(mutex_);
+    waiting_.push_back(std::move(piece));
+    if (!thread_.joinable())
+    {
+        try
+        {
+            thread_ = std::thread([this] { run(); });
+        }
+        catch (std::system_error const&) // the system gives no more threads: then nobody goes on meanwhile
+        {
+            process(lock);
+            return;
+        }
+    }
+    lock.unlock();
+    changed_.notify_all();
+}
+
+int DirectWrites::flush()
+{
+    if (gathered_.memory)
+        hand_over(std::exchange(gathered_, {}));
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return waiting_.empty() && !processing_; });
+    return error_;
+}
+
+void DirectWrites::then(std::function<void(int error)> done)
+{
+    Piece last = std::exchange(gathered_, {});
+    last.then = std::move(done);
+    hand_over(std::move(last));
+}
+
+int DirectWrites::error() const
+{
+    std::lock_guard const lock(mutex_);
+    return error_;
+}
+
+void DirectWrites::run()
+{
+    be_prompt();
+    std::unique_lock lock(mutex_);
+    for (;;)
+    {
+        changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
+        if (ending_)
+            return;
+        process(lock);
+        changed_.notify_all();
+    }
+}
+
+/// Does what is to be done with the first piece that waits.
+void DirectWrites::process(std::unique_lock<std::mutex>& lock)
+{
+    Piece piece = std::move(waiting_.front());
+    waiting_.pop_front();
+    processing_ = true;
+    int error = error_;
+    lock.unlock();
+    if (piece.memory && error == 0)
+        error = store(piece);
+    if (piece.then)
+        piece.then(error);
+    lock.lock();
+    error_ = error;
+    processing_ = false;
+    if (piece.memory)
+        free_.push_back(std::move(piece.memory));
+}
+
+/// \returns 0, or the errno of what went wrong
+int DirectWrites::store(Piece const& piece)
+{
+    std::uint64_t const first = (piece.address + block - 1) / block * block;
+    std::uint64_t const last = piece.end() / block * block;
+    std::uint64_t done = piece.address;
+    int error = 0;
     auto const write_buffered = [&](std::uint64_t to) {
-        if (to > done)
-            buffered_(done, gathered() + (done - address_), to - done);
+        if (to > done && error == 0)
+            error = buffered_(done, piece.bytes() + (done - piece.address), to - done);
         done = to;
     };
     if (is_direct() && first + least_direct <= last)
     {
         write_buffered(first);
-        Instant const start = disk_.now();
-        done += write_blocks(first, gathered() + (first - address_), last - first);
-        waited_ += disk_.now() - start;
+        done += write_blocks(first, piece.bytes() + (first - piece.address), last - first);
     }
-    write_buffered(end());
-    judge(size_);
-    address_ = end();
-    size_ = 0;
-}
-
-/// After \p bytes more, decides how those of the next window are written.
-void DirectWrites::judge(std::size_t bytes)
-{
-    window_bytes_ += bytes;
-    if (window_bytes_ < window)
-        return;
-    Instant const now = disk_.now();
-    if (windows_off_ > 0)
-        --windows_off_;
-    else if (2 * waited_ > now - window_begin_)
-    {
-        windows_off_ = next_off_;
-        next_off_ = std::min(2 * next_off_, most_off);
-    }
-    else
-        next_off_ = 1;
-    window_bytes_ = 0;
-    window_begin_ = now;
-    waited_ = {};
+    write_buffered(piece.end());
+    return error;
 }
 
 /// \returns how much was written: whole blocks. What was not is for the page cache, which says what is wrong if anything is.
@@ -150,14 +222,14 @@ std::size_t DirectWrites::write_blocks(std::uint64_t address, std::byte const* d
     std::size_t done = 0;
     while (done < bytes)
     {
-        std::ptrdiff_t const n = disk_.write(address + done, data + done, bytes - done);
+        std::ptrdiff_t const n = direct_(address + done, data + done, bytes - done);
         if (n < 0 && errno == EINTR)
             continue;
         std::size_t const whole = n > 0 ? static_cast<std::size_t>(n) / block * block : 0;
         done += whole;
         if (whole == 0)
         {
-            disk_.write = nullptr;
+            direct_ = nullptr;
             break;
         }
     }

@@ -200,16 +200,15 @@ herr_t driver_close(H5FD_t* handle)
 {
     DiskFile* const file = disk_file(handle);
     Disk& disk = *file->disk;
+    if (disk.file == file)
+        disk.values.reset(); // before the descriptor is another file's
     // What is no disk file (a pipe, /dev/null) cannot be synchronised, which is no failure.
     if (disk.sync && disk.error == 0 && ::fsync(file->descriptor) != 0 && errno != EINVAL && errno != EROFS)
         note_failure(disk);
     if (::close(file->descriptor) != 0)
         note_failure(disk);
     if (disk.file == file)
-    {
-        disk.values.reset();
         disk.file = nullptr;
-    }
     delete file;
     return 0;
 }
@@ -413,40 +412,42 @@ herr_t driver_read(H5FD_t* handle, H5FD_mem_t, hid_t, haddr_t address, std::size
     return 0;
 }
 
-/// Sets the disk to work on what was written every now and then: it then writes while the next points come in, and closing, which waits
-/// for the disk, is short.
-void start_writing_back(DiskFile& file, std::size_t bytes)
+/// Writes at an address and, every now and then, sets the disk to work on what was written: it then writes while the next points come in,
+/// and closing, which waits for the disk, is short. \param waiting  bytes written since that was done last. \returns 0, or an errno
+int write_to_disk(int descriptor, std::uint64_t address, void const* data, std::size_t size, std::size_t& waiting)
 {
     constexpr std::size_t enough = std::size_t{16} << 20;
-    file.waiting += bytes;
-    if (file.waiting < enough)
-        return;
-    file.waiting = 0;
+    auto const* bytes = static_cast<char const*>(data);
+    while (size > 0)
+    {
+        errno = 0;
+        ssize_t const n = ::pwrite(descriptor, bytes, size, static_cast<off_t>(address));
+        if (n <= 0)
+        {
+            if (errno != EINTR)
+                return errno != 0 ? errno : EIO;
+            continue;
+        }
+        bytes += n;
+        size -= static_cast<std::size_t>(n);
+        address += static_cast<std::uint64_t>(n);
+        waiting += static_cast<std::size_t>(n);
+        if (waiting < enough)
+            continue;
+        waiting = 0;
 #ifdef __linux__
-    // A hint: where it is not possible, the end waits longer.
-    static_cast<void>(::sync_file_range(file.descriptor, 0, 0, SYNC_FILE_RANGE_WRITE));
+        // A hint: where it is not possible, the end waits longer.
+        static_cast<void>(::sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE));
 #endif
+    }
+    return 0;
 }
 
 void write_to_disk(DiskFile& file, haddr_t address, void const* data, std::size_t size)
 {
     file.file_end = std::max(file.file_end, address + size);
-    auto const* bytes = static_cast<char const*>(data);
-    while (size > 0 && file.disk->error == 0)
-    {
-        errno = 0;
-        ssize_t const n = ::pwrite(file.descriptor, bytes, size, static_cast<off_t>(address));
-        if (n <= 0)
-        {
-            if (errno != EINTR)
-                note_failure(*file.disk);
-            continue;
-        }
-        bytes += n;
-        size -= static_cast<std::size_t>(n);
-        address += static_cast<haddr_t>(n);
-        start_writing_back(file, static_cast<std::size_t>(n));
-    }
+    if (file.disk->error == 0)
+        file.disk->error = write_to_disk(file.descriptor, address, data, size, file.waiting);
 }
 
 herr_t driver_write(H5FD_t* handle, H5FD_mem_t kind, hid_t, haddr_t address, std::size_t size, void const* buffer)
@@ -1038,8 +1039,9 @@ void File::reserve(std::uint64_t bytes)
     if (!file || file->allocated_end > reserved_begin || bytes > most - reserved_begin)
         throw Error{std::string{what}};
     file->allocated_end = reserved_begin + bytes;
-    disk_->values.emplace(file->descriptor, [file](std::uint64_t address, void const* data, std::size_t size) {
-        write_to_disk(*file, address, data, size);
+    disk_->values.emplace(file->descriptor, [descriptor = file->descriptor, waiting = std::size_t{0}](
+                                                std::uint64_t address, void const* data, std::size_t size) mutable {
+        return write_to_disk(descriptor, address, data, size, waiting);
     });
 }
 
@@ -1067,7 +1069,17 @@ void File::write(std::uint64_t address, void const* data, std::size_t bytes)
 void File::write_out()
 {
     if (disk_->values && disk_->error == 0)
-        disk_->values->flush();
+        disk_->error = disk_->values->flush();
+}
+
+void File::when_written(std::function<void(std::string const& problem)> done)
+{
+    check_disk();
+    if (!disk_->values)
+        throw Error{"no room for chunks was reserved"};
+    disk_->values->then([done = std::move(done)](int error) {
+        done(error == 0 ? std::string{} : fmt::format("cannot write: {}", errno_text(error)));
+    });
 }
 
 void File::read(std::uint64_t address, void* data, std::size_t bytes) const
@@ -1084,6 +1096,8 @@ void File::check_sources() const
 
 void File::check_disk() const
 {
+    if (disk_ && disk_->values && disk_->error == 0)
+        disk_->error = disk_->values->error();
     if (disk_ && disk_->error != 0)
         throw Error{fmt::format("cannot write: {}", errno_text(disk_->error))};
 }

@@ -128,10 +128,13 @@ public:
     /// Makes HDF5 look for the chunk of \p dataset that begins at \p start in the \p bytes from \p address on, which are reserved; what they
     /// hold is left as it is.
     void place_chunk(hid_t dataset, std::vector<std::int64_t> const& start, std::size_t bytes, std::uint64_t address);
-    /// Writes into reserved bytes: with the next write_out(), or before. A failure is kept for check_disk().
+    /// Writes into reserved bytes, while the caller goes on: with the next write_out(), or before. A failure is kept for check_disk().
     void write(std::uint64_t address, void const* data, std::size_t bytes);
-    /// Hands the system all that write() was given.
+    /// Waits until the system has all that write() was given.
     void write_out();
+    /// Calls \p done, in another thread, once the system has all that write() was given, with what went wrong (empty: nothing). See
+    /// DirectWrites::then(). If \p done is not called, this throws.
+    void when_written(std::function<void(std::string const& problem)> done);
     /// Reads from reserved bytes what was written out; what was never written is any bits. Throws Error if the system cannot.
     void read(std::uint64_t address, void* data, std::size_t bytes) const;
 

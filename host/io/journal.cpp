@@ -165,9 +165,9 @@ std::uint64_t bytes_left(std::istream& in)
     return static_cast<std::uint64_t>(end - here);
 }
 
-StoredRecord stored_record(Chunk const& chunk)
+StoredRecord stored_record(IndexRange range, std::uint32_t checksum)
 {
-    StoredRecord record{chunk.begin, chunk.begin + chunk.size(), chunk.checksum(), 0};
+    StoredRecord record{range.begin, range.end, checksum, 0};
     record.record_crc = crc32(&record, offsetof(StoredRecord, record_crc));
     return record;
 }
@@ -335,17 +335,17 @@ std::optional<JournalContents> Journal::inspect(std::filesystem::path const& pat
     return contents;
 }
 
-void Journal::append(Chunk const& chunk)
+void Journal::append(IndexRange range, std::uint32_t checksum)
 {
-    StoredRecord const stored = stored_record(chunk);
+    StoredRecord const stored = stored_record(range, checksum);
     errno = 0;
     out_.write(reinterpret_cast<char const*>(&stored), sizeof stored);
     out_.flush();
     if (!out_)
         throw RunError(fmt::format("{}: cannot write the journal: {}; free space and run the same command again to continue",
                                    path_.string(), std::strerror(errno)));
-    contents_.records.push_back({{stored.begin, stored.end}, stored.checksum});
-    contents_.next = stored.end;
+    contents_.records.push_back({range, checksum});
+    contents_.next = range.end;
     contents_.whole_bytes += sizeof stored;
 }
 
@@ -362,12 +362,12 @@ void Journal::drop_from(std::size_t n)
     std::filesystem::resize_file(path_, contents_.whole_bytes);
 }
 
-void Journal::replace(std::size_t i, Chunk const& chunk, std::string const& reason)
+void Journal::replace(std::size_t i, std::uint32_t checksum, std::string const& reason)
 {
-    StoredRecord const stored = stored_record(chunk);
     JournalRecord& record = contents_.records.at(i);
-    if (!record.known || record.checksum != stored.checksum)
+    if (!record.known || record.checksum != checksum)
     {
+        StoredRecord const stored = stored_record(record.range, checksum);
         std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
         errno = 0;
         file.seekp(static_cast<std::streamoff>(contents_.whole_bytes - (contents_.records.size() - i) * record_bytes()));
@@ -376,10 +376,10 @@ void Journal::replace(std::size_t i, Chunk const& chunk, std::string const& reas
         if (!file)
             throw RunError(fmt::format("{}: cannot write the journal: {}", path_.string(), std::strerror(errno)));
     }
-    record = {{stored.begin, stored.end}, stored.checksum};
+    record = {record.range, checksum};
     auto& mended = contents_.mended;
-    if (!mended.empty() && mended.back().range.end == stored.begin && mended.back().reason == reason)
-        mended.back().range.end = stored.end;
+    if (!mended.empty() && mended.back().range.end == record.range.begin && mended.back().reason == reason)
+        mended.back().range.end = record.range.end;
     else
         mended.push_back({record.range, reason});
 }

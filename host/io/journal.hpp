@@ -25,6 +25,7 @@ struct Chunk
     std::vector<double> rates; ///< point-major, may be empty
 
     std::int64_t size() const { return static_cast<std::int64_t>(chi2.size()); }
+    IndexRange range() const { return {begin, begin + size()}; }
     /// Makes room for \p n points.
     void resize(std::int64_t n, std::size_t n_pulls, std::size_t n_rates);
     /// Where a backend writes.
@@ -118,14 +119,16 @@ public:
     /// What was found when it was opened, with next() as it is now.
     JournalContents const& contents() const { return contents_; }
 
-    /// Records a chunk, which must begin at next(); its values are in the output.
-    void append(Chunk const& chunk);
+    /// Records a chunk of those points, which must begin at next(); its values, of that checksum, are in the output.
+    void append(IndexRange range, std::uint32_t checksum);
+    void append(Chunk const& chunk) { append(chunk.range(), chunk.checksum()); }
 
     /// Keeps the first \p n records alone: the values of the others are not those of their checksums.
     void drop_from(std::size_t n);
 
-    /// Replaces record \p i by that of a chunk of the same points, which was computed again for \p reason; its values are in the output.
-    void replace(std::size_t i, Chunk const& chunk, std::string const& reason);
+    /// Replaces the checksum of record \p i by that of its points as they were computed again for \p reason; they are in the output.
+    void replace(std::size_t i, std::uint32_t checksum, std::string const& reason);
+    void replace(std::size_t i, Chunk const& chunk, std::string const& reason) { replace(i, chunk.checksum(), reason); }
 
     /// Bytes that a record takes.
     static std::uint64_t record_bytes();

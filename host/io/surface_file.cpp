@@ -310,8 +310,8 @@ private:
     void store(T const* values, std::size_t written, std::uint64_t address)
     {
         std::size_t const bytes = static_cast<std::size_t>(run_.step()) * sizeof(T);
-        std::uint32_t const checksum = h5::checksum(values, bytes);
         file_->write(address + written * sizeof(T), values + written, bytes - written * sizeof(T));
+        std::uint32_t const checksum = h5::checksum(values, bytes); // while the disk is at work
         file_->write(address + bytes, &checksum, sizeof checksum);
     }
 
@@ -879,7 +879,6 @@ struct SurfaceWriter::Impl
                         stream.append(n, values, width, stride);
                     });
         next += n;
-        file.write_out();
         file.check_disk();
     }
 
@@ -891,6 +890,11 @@ struct SurfaceWriter::Impl
         chi2->append_stored(chunk.chi2, chunk.range.size());
         status->append_stored(chunk.status, chunk.range.size());
         next = chunk.range.end;
+        file.check_disk();
+    }
+
+    void flush()
+    {
         file.write_out();
         file.check_disk();
     }
@@ -918,7 +922,7 @@ struct SurfaceWriter::Impl
             for (auto* const streams : {&pulls, &rates})
                 for (auto& stream : *streams)
                     stream.complete();
-            file.write_out();
+            flush();
         }
         hid_t const values = datasets.front().id();
         h5::write_attribute(values, "chi2_min", best_fit.chi2);
@@ -986,6 +990,21 @@ void SurfaceWriter::append(StoredChunk const& chunk)
 {
     h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->append(chunk); });
+}
+
+void SurfaceWriter::flush()
+{
+    h5::QuietErrors const quiet;
+    writing(impl_->path, [&] { impl_->flush(); });
+}
+
+void SurfaceWriter::when_written(std::function<void(std::exception_ptr failure)> done)
+{
+    writing(impl_->path, [&] {
+        impl_->file.when_written([done = std::move(done), path = impl_->path](std::string const& problem) {
+            done(problem.empty() ? nullptr : std::make_exception_ptr(RunError{fmt::format("{}: {}", path.string(), problem)}));
+        });
+    });
 }
 
 void SurfaceWriter::recover(IndexRange range, PointOutputs const& values) const

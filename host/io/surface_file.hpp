@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -171,11 +173,19 @@ public:
     SurfaceWriter& operator=(SurfaceWriter const&) = delete;
 
     /// Appends the next \p n points of the range. \p pulls: n x n_pulls, point-major; \p rates: n x (all bins), point-major; null
-    /// where the layout has none. Throws RunError if the disk is full. A kill afterwards loses nothing of them.
+    /// where the layout has none. They are brought into the file while the caller goes on, and the arrays are free. Throws RunError if
+    /// the disk is full, which may show only later.
     void append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates);
 
     /// Appends a chunk as it was stored in another file; only where the next point begins one. Nothing is computed.
     void append(StoredChunk const& chunk);
+
+    /// Waits until all that was appended is in the file: a kill afterwards loses nothing of it. Throws RunError if the disk is full.
+    void flush();
+
+    /// Calls \p done, in another thread, once all that was appended so far is in the file, with the RunError that flush() would throw, null
+    /// if none. It must not throw, nor use this object, which must not end before. Throws RunError if \p done is not going to be called.
+    void when_written(std::function<void(std::exception_ptr failure)> done);
 
     /// Reads points of the range as an unfinished writer left them; any bits for those that it did not append. Only what is appended here
     /// (again) is part of the surface. Throws RunError if the file cannot be read.

@@ -5,9 +5,33 @@
 #include <fmt/format.h>
 
 #include "host/support/error.hpp"
+#include "host/support/prompt_thread.hpp"
 
 namespace nuscan
 {
+
+namespace
+{
+
+/// What went wrong with the surface file, and that nothing is lost.
+std::exception_ptr continuable(std::exception_ptr failure)
+{
+    try
+    {
+        std::rethrow_exception(failure);
+    }
+    catch (RunError const& problem)
+    {
+        return std::make_exception_ptr(
+            RunError(fmt::format("{}; once that is mended, the same command continues", problem.what())));
+    }
+    catch (...)
+    {
+        return failure;
+    }
+}
+
+} // namespace
 
 ScanOutput::ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std::int64_t> watched, Compute const& compute)
     : journal_(journal)
@@ -27,28 +51,32 @@ ScanOutput::~ScanOutput()
     }
     changed_.notify_all();
     thread_.join();
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return on_their_way_ == 0; });
 }
 
 void ScanOutput::put()
 {
-    {
-        std::unique_lock lock(mutex_);
-        wait(lock);
-        filling_ = 1 - filling_;
-        busy_ = true;
-    }
+    std::unique_lock lock(mutex_);
+    wait(lock, [this] { return !busy_; });
+    filling_ = 1 - filling_;
+    busy_ = true;
+    ++handed_over_;
     changed_.notify_all();
+    // Now, before more is computed: a kill is not to cost three chunks.
+    wait(lock, [this] { return recorded_ >= handed_over_ - 1; });
 }
 
 void ScanOutput::finish()
 {
     std::unique_lock lock(mutex_);
-    wait(lock);
+    wait(lock, [this] { return recorded_ == handed_over_; });
 }
 
-void ScanOutput::wait(std::unique_lock<std::mutex>& lock)
+template<class Condition>
+void ScanOutput::wait(std::unique_lock<std::mutex>& lock, Condition&& condition)
 {
-    changed_.wait(lock, [this] { return !busy_; });
+    changed_.wait(lock, [&] { return failure_ || condition(); });
     if (failure_)
         std::rethrow_exception(failure_);
 }
@@ -102,8 +130,7 @@ void ScanOutput::take_over(Compute const& compute)
                 interrupted_ = true;
                 return;
             }
-            write(chunk);
-            journal_.replace(i++, chunk, reason);
+            journal_.replace(i++, write(chunk), reason);
         }
         if (reasons.empty())
         {
@@ -115,19 +142,24 @@ void ScanOutput::take_over(Compute const& compute)
 
 void ScanOutput::run()
 {
+    be_prompt();
     std::unique_lock lock(mutex_);
     for (;;)
     {
         changed_.wait(lock, [this] { return busy_ || closing_; });
         if (!busy_ || failure_)
             return;
+        ++on_their_way_;
         lock.unlock();
+        bool given = false;
         std::exception_ptr failure;
         try
         {
             Chunk const& chunk = chunks_[1 - filling_];
-            write(chunk);
-            journal_.append(chunk);
+            std::uint32_t const checksum = give(chunk);
+            surface_.when_written(
+                [this, range = chunk.range(), checksum](std::exception_ptr problem) { record(range, checksum, problem); });
+            given = true;
         }
         catch (...)
         {
@@ -135,26 +167,70 @@ void ScanOutput::run()
         }
         lock.lock();
         busy_ = false;
-        failure_ = failure;
+        if (!given)
+            --on_their_way_;
+        if (failure && !failure_)
+            failure_ = continuable(failure);
         changed_.notify_all();
     }
 }
 
-void ScanOutput::write(Chunk const& chunk)
+/// A chunk is in the file, or is not for \p failure: the next step.
+void ScanOutput::record(IndexRange range, std::uint32_t checksum, std::exception_ptr failure)
+{
+    std::lock_guard const lock(mutex_);
+    if (failure)
+        failure = continuable(failure);
+    else if (!failure_)
+    {
+        try
+        {
+            journal_.append(range, checksum);
+            ++recorded_;
+        }
+        catch (...)
+        {
+            failure = std::current_exception();
+        }
+    }
+    if (failure && !failure_)
+        failure_ = failure;
+    --on_their_way_;
+    changed_.notify_all(); // with the lock: without it, this object may end at once
+}
+
+/// Writes a chunk. \returns its checksum, once it is in the file
+std::uint32_t ScanOutput::write(Chunk const& chunk)
+{
+    try
+    {
+        std::uint32_t const checksum = give(chunk);
+        surface_.flush();
+        return checksum;
+    }
+    catch (...)
+    {
+        std::rethrow_exception(continuable(std::current_exception()));
+    }
+}
+
+/// Gives a chunk to the file. \returns its checksum
+std::uint32_t ScanOutput::give(Chunk const& chunk)
+{
+    surface_.append(chunk.size(), chunk.chi2.data(), chunk.status.data(), chunk.pulls.empty() ? nullptr : chunk.pulls.data(),
+                    chunk.rates.empty() ? nullptr : chunk.rates.data());
+    // While the disk is at work.
+    note(chunk);
+    return chunk.checksum();
+}
+
+/// Keeps what is to be known of its points.
+void ScanOutput::note(Chunk const& chunk)
 {
     findings_.add(findings_of(chunk.begin, chunk.size(), chunk.chi2.data(), chunk.status.data()));
     for (auto point = std::lower_bound(watched_.begin(), watched_.end(), chunk.begin);
          point != watched_.end() && *point < chunk.begin + chunk.size(); ++point)
         watched_chi2_[*point] = chunk.chi2[static_cast<std::size_t>(*point - chunk.begin)];
-    try
-    {
-        surface_.append(chunk.size(), chunk.chi2.data(), chunk.status.data(), chunk.pulls.empty() ? nullptr : chunk.pulls.data(),
-                        chunk.rates.empty() ? nullptr : chunk.rates.data());
-    }
-    catch (RunError const& problem)
-    {
-        throw RunError(fmt::format("{}; once that is mended, the same command continues", problem.what()));
-    }
 }
 
 } // namespace nuscan

@@ -19,9 +19,9 @@
 namespace nuscan
 {
 
-/// Brings finished chunks into surface file and journal, in a thread of its own: the values first, then the record that they are there. One
-/// chunk is written while the next is computed, so that memory holds two and a kill loses no more than these. Until the end of the object
-/// nobody else uses journal or file; nor HDF5, which knows no threads.
+/// Brings finished chunks into surface file and journal, in threads of its own: the values first, then the record that they are there. One
+/// chunk is written while the next is computed, or while the next waits for it, so that memory holds two and a kill loses no more than
+/// these. Until the end of the object nobody else uses journal or file; nor HDF5, which knows no threads.
 class ScanOutput
 {
 public:
@@ -45,11 +45,11 @@ public:
     /// The chunk to fill next. It stays the same one until put().
     Chunk& chunk() { return chunks_[filling_]; }
 
-    /// Hands over the chunk that was filled, which follows the one before, once that is written. Throws what went wrong with earlier
-    /// ones: RunError of journal or file.
+    /// Hands over the chunk that was filled, which follows the one before, and waits until that one is recorded. Throws what went wrong with
+    /// earlier ones: RunError of journal or file.
     void put();
 
-    /// Waits until everything handed over is written. Throws as put().
+    /// Waits until everything handed over is recorded. Throws as put().
     void finish();
 
     /// After finish(): of all points.
@@ -61,8 +61,12 @@ private:
     void take_over(Compute const& compute);
     std::string take_over(std::size_t record);
     void run();
-    void write(Chunk const& chunk);
-    void wait(std::unique_lock<std::mutex>& lock);
+    std::uint32_t write(Chunk const& chunk);
+    std::uint32_t give(Chunk const& chunk);
+    void note(Chunk const& chunk);
+    void record(IndexRange range, std::uint32_t checksum, std::exception_ptr failure);
+    template<class Condition>
+    void wait(std::unique_lock<std::mutex>& lock, Condition&& condition);
 
     Journal& journal_;
     SurfaceWriter& surface_;
@@ -74,7 +78,10 @@ private:
     int filling_ = 0;
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool busy_ = false; ///< with the other chunk
+    bool busy_ = false;             ///< the thread, with the other chunk
+    std::int64_t handed_over_ = 0;  ///< chunks
+    std::int64_t on_their_way_ = 0; ///< of these, those that the file was given and that record() was not called for
+    std::int64_t recorded_ = 0;     ///< of these, those in the journal
     bool closing_ = false;
     bool interrupted_ = false;
     std::exception_ptr failure_;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <random>
 #include <string>
@@ -51,6 +51,7 @@ protected:
             buffered_bytes_ += bytes;
             largest_buffered_ = std::max(largest_buffered_, bytes);
             EXPECT_EQ(::pwrite(descriptor_, data, bytes, static_cast<off_t>(address)), static_cast<ssize_t>(bytes));
+            return 0;
         };
     }
 
@@ -91,41 +92,42 @@ TEST_F(DirectWritesTest, BytesOfAnyPiecesComeToTheirPlaces)
             if (generator() % 2 == 0)
                 writes.flush();
         }
-        writes.flush();
+        EXPECT_EQ(writes.flush(), 0);
     }
     EXPECT_TRUE(content() == std::string(5, '\0') + bytes.substr(5));
 }
 
-/// A disk, and a file in its page cache, in memory, by a clock of its own.
-struct SlowDisk
+/// A disk, and a file in its page cache, in memory.
+struct FaultyDisk
 {
-    using Clock = std::chrono::steady_clock;
-
-    h5::DirectWrites::Disk disk()
+    h5::DirectWrites::Direct direct()
     {
-        return {.write = [this](std::uint64_t address, void const* data, std::size_t bytes) -> std::ptrdiff_t {
-                    EXPECT_EQ(address % block, 0U);
-                    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % block, 0U) << "memory of direct writes lies at whole blocks";
-                    // What a short write left is not always a whole block less.
-                    EXPECT_EQ(bytes % block, 0U);
-                    now += busy;
-                    if (error != 0)
-                    {
-                        errno = std::exchange(error, next_error);
-                        return -1;
-                    }
-                    std::size_t const some = std::min(bytes, most);
-                    if (keeps)
-                        put(address, data, some);
-                    direct_bytes += some;
-                    return static_cast<std::ptrdiff_t>(some);
-                },
-                .now = [this] { return now; }};
+        return [this](std::uint64_t address, void const* data, std::size_t bytes) -> std::ptrdiff_t {
+            EXPECT_EQ(address % block, 0U);
+            EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % block, 0U) << "memory of direct writes lies at whole blocks";
+            // What a short write left is not always a whole block less.
+            EXPECT_EQ(bytes % block, 0U);
+            if (error != 0)
+            {
+                errno = std::exchange(error, next_error);
+                return -1;
+            }
+            std::size_t const some = std::min(bytes, most);
+            put(address, data, some);
+            direct_bytes += some;
+            return static_cast<std::ptrdiff_t>(some);
+        };
     }
 
     h5::DirectWrites::Buffered buffered()
     {
-        return [this](std::uint64_t address, void const* data, std::size_t bytes) { put(address, data, bytes); };
+        return [this](std::uint64_t address, void const* data, std::size_t bytes) {
+            ++buffered_writes;
+            if (buffered_writes == failing)
+                return ENOSPC;
+            put(address, data, bytes);
+            return 0;
+        };
     }
 
     void put(std::uint64_t address, void const* data, std::size_t bytes)
@@ -134,67 +136,16 @@ struct SlowDisk
         std::memcpy(content.data() + address, data, bytes);
     }
 
-    bool keeps = true; ///< what is written
-    Clock::time_point now;
-    Clock::duration busy = {};               ///< a direct write takes
     int error = 0;                           ///< of the next direct write
     int next_error = 0;                      ///< of that after it
     std::size_t most = std::size_t{1} << 40; ///< bytes of a direct write
     std::size_t direct_bytes = 0;
+    int buffered_writes = 0; ///< so far
+    int failing = 0;         ///< the number of the write through the page cache that fails, 0 for none
     std::string content;
 };
 
-/// Writes windows one after the other, computing for a while before each piece.
-class WindowsTest : public testing::Test
-{
-protected:
-    static constexpr std::size_t piece = std::size_t{4} << 20; ///< what is gathered
-    static constexpr int pieces = 4;                           ///< of a window
-
-    WindowsTest() { disk_.keeps = false; }
-
-    /// \returns how many windows were written before direct writes began or ended
-    int windows_until(bool direct, int at_most)
-    {
-        for (int n = 0; n < at_most; ++n)
-        {
-            if (writes_.is_direct() == direct)
-                return n;
-            for (int i = 0; i < pieces; ++i, address_ += piece)
-            {
-                disk_.now += std::chrono::milliseconds{10}; // computing
-                writes_.write(address_, bytes_.data(), piece);
-            }
-        }
-        return at_most;
-    }
-
-    SlowDisk disk_;
-    std::string bytes_ = std::string(piece, 'x');
-    std::uint64_t address_ = 0;
-    h5::DirectWrites writes_{disk_.disk(), [](std::uint64_t, void const*, std::size_t) {}};
-};
-
-TEST_F(WindowsTest, ABusyDiskIsWrittenThroughThePageCacheInTurn)
-{
-    // Waited for as long as computed, and a little: more than half of the time.
-    disk_.busy = std::chrono::milliseconds{11};
-    std::vector<int> off;
-    for (int n = 0; n < 9; ++n)
-    {
-        EXPECT_EQ(windows_until(false, 100), 1) << "one window tells";
-        off.push_back(windows_until(true, 100));
-    }
-    EXPECT_EQ(off, (std::vector<int>{1, 2, 4, 8, 16, 32, 64, 64, 64}));
-    // Fast again: direct writes go on, and if they are waited for later, the windows without them are few once more.
-    disk_.busy = std::chrono::milliseconds{9};
-    EXPECT_EQ(windows_until(false, 20), 20);
-    disk_.busy = std::chrono::milliseconds{11};
-    EXPECT_EQ(windows_until(false, 20), 1);
-    EXPECT_EQ(windows_until(true, 20), 1);
-}
-
-TEST(SlowDisk, WhatADirectWriteLeavesGoesToThePageCache)
+TEST(FaultyDisk, WhatADirectWriteLeavesGoesToThePageCache)
 {
     std::string const bytes = noise(std::size_t{9} << 20);
     struct Case
@@ -212,17 +163,78 @@ TEST(SlowDisk, WhatADirectWriteLeavesGoesToThePageCache)
           Case{"no such alignment", EINVAL, EINVAL, block, false}})
     {
         SCOPED_TRACE(fault.what);
-        SlowDisk disk;
+        FaultyDisk disk;
         disk.error = fault.error;
         disk.next_error = fault.next_error == EINTR ? 0 : fault.next_error;
         disk.most = fault.most;
-        h5::DirectWrites writes(disk.disk(), disk.buffered());
+        h5::DirectWrites writes(disk.direct(), disk.buffered());
         writes.write(0, bytes.data(), bytes.size());
-        writes.flush();
+        EXPECT_EQ(writes.flush(), 0);
         EXPECT_TRUE(disk.content == bytes);
         EXPECT_EQ(writes.is_direct(), fault.stays_direct);
         EXPECT_EQ(disk.direct_bytes >= bytes.size() - block, fault.stays_direct);
     }
+}
+
+TEST(FaultyDisk, TheFirstFailureIsToldAndNothingIsWrittenAfterIt)
+{
+    std::size_t const size = std::size_t{9} << 20;
+    std::string const bytes = noise(size);
+    FaultyDisk disk;
+    disk.error = ENOSPC; // no direct writes, so that each piece is a write through the page cache
+    disk.failing = 3;
+    h5::DirectWrites writes(disk.direct(), disk.buffered());
+    writes.write(0, bytes.data(), bytes.size());
+    EXPECT_EQ(writes.flush(), ENOSPC);
+    EXPECT_EQ(disk.buffered_writes, 3);
+    std::size_t const before = disk.content.size();
+    EXPECT_GT(before, 0U);
+    EXPECT_LT(before, size);
+    writes.write(size, bytes.data(), bytes.size());
+    EXPECT_EQ(writes.flush(), ENOSPC) << "it stays one";
+    EXPECT_EQ(disk.buffered_writes, 3);
+    EXPECT_EQ(disk.content.size(), before);
+}
+
+TEST(FaultyDisk, WhoeverWritesGoesOnWhileTheDiskIsAtWork)
+{
+    std::string const bytes = noise(std::size_t{1} << 20);
+    std::promise<void> written;
+    std::string content;
+    auto const put = [&](std::uint64_t address, void const* data, std::size_t n) {
+        content.resize(std::max(content.size(), static_cast<std::size_t>(address) + n));
+        std::memcpy(content.data() + address, data, n);
+        return static_cast<std::ptrdiff_t>(n);
+    };
+    bool first = true;
+    h5::DirectWrites writes(
+        [&](std::uint64_t address, void const* data, std::size_t n) {
+            if (std::exchange(first, false)) // the disk has done nothing yet, and everything is given to it
+                written.get_future().wait();
+            return put(address, data, n);
+        },
+        [&](std::uint64_t address, void const* data, std::size_t n) {
+            put(address, data, n);
+            return 0;
+        });
+    writes.write(0, bytes.data(), bytes.size());
+    std::string const more = noise(100);
+    writes.write(std::size_t{3} << 20, more.data(), more.size());
+    written.set_value();
+    EXPECT_EQ(writes.flush(), 0);
+    EXPECT_EQ(content.size(), (std::size_t{3} << 20) + more.size());
+    EXPECT_TRUE(content.starts_with(bytes) && content.ends_with(more));
+}
+
+TEST(FaultyDisk, WhatIsNotFlushedMayBeLostButNothingIsWrittenAfterTheEnd)
+{
+    std::string const bytes = noise(std::size_t{2} << 20);
+    FaultyDisk disk;
+    {
+        h5::DirectWrites writes(disk.direct(), disk.buffered());
+        writes.write(0, bytes.data(), bytes.size());
+    }
+    EXPECT_TRUE(bytes.starts_with(disk.content)); // in order, as far as it came
 }
 
 TEST_F(DirectWritesTest, WholeBlocksGoPastThePageCache)
@@ -232,8 +244,7 @@ TEST_F(DirectWritesTest, WholeBlocksGoPastThePageCache)
     if (!writes.is_direct())
         GTEST_SKIP() << "the file system of " << temp_.path() << " is neither ext4 nor XFS, or refuses O_DIRECT";
     writes.write(100, bytes.data(), bytes.size());
-    EXPECT_EQ(content(), "") << "not yet asked for";
-    writes.flush();
+    EXPECT_EQ(writes.flush(), 0);
     EXPECT_EQ(content(), std::string(100, '\0') + bytes);
     EXPECT_TRUE(writes.is_direct());
     EXPECT_LT(largest_buffered_, block);
@@ -266,7 +277,7 @@ TEST_F(DirectWritesTest, WhatTheSystemRefusesGoesTheOtherWay)
                 EXPECT_EQ(address, bytes.size() / 2);
             }
             restored = ::setrlimit(RLIMIT_FSIZE, &old) == 0;
-            buffered()(address, data, n);
+            return buffered()(address, data, n);
         });
         refused.write(0, bytes.data(), bytes.size());
         refused.flush();

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <exception>
 #include <functional>
+#include <future>
 #include <iterator>
 #include <map>
 #include <random>
@@ -472,6 +474,19 @@ std::size_t lost_points(SurfaceWriter const& writer, SurfaceLayout const& layout
     return lost;
 }
 
+/// Waits for all that was appended, in one of two ways.
+void flush(SurfaceWriter& writer, bool told)
+{
+    if (!told)
+    {
+        writer.flush();
+        return;
+    }
+    std::promise<std::exception_ptr> written;
+    writer.when_written([&](std::exception_ptr failure) { written.set_value(failure); });
+    EXPECT_EQ(written.get_future().get(), nullptr);
+}
+
 TEST_P(SurfaceShape, AnUnfinishedWriterLeavesItsPointsToTheNext)
 {
     std::mt19937_64 random{5};
@@ -502,6 +517,8 @@ TEST_P(SurfaceShape, AnUnfinishedWriterLeavesItsPointsToTheNext)
                 done = cut;
                 if (run == 2)
                     writer.finish(make_meta(), make_best_fit(), make_null());
+                else
+                    flush(writer, run == 0);
             }
             expect_all_values(path);
         }

@@ -25,7 +25,7 @@ class ChunkQueue
 public:
     /// Chunks under way or waiting for those before them, for each worker: workers up to so many times slower than the others
     /// cost nothing.
-    static constexpr std::int64_t chunks_under_way = 4;
+    static constexpr std::int64_t chunks_under_way = 3;
     /// A chunk kept so many times longer than the mean one is handed out once more...
     static constexpr double patience = 3.0;
     /// ...but not before this time [s], in which any message arrives.

@@ -15,6 +15,7 @@
 
 #include "host/io/file_replacement.hpp"
 #include "host/io/journal.hpp"
+#include "host/scan/chunk_queue.hpp"
 #include "host/scan/scan_output.hpp"
 #include "host/scan/self_check.hpp"
 #include "host/support/clock.hpp"
@@ -38,6 +39,9 @@ constexpr std::int64_t cuda_direct_chunk = 4 * CudaSizes{}.direct_chunk;
 /// Unless its outputs are large: hundreds of rates per point would take gigabytes of the host, and as much again of pinned memory.
 constexpr std::uint64_t cuda_chunk_bytes = std::uint64_t{256} << 20;
 
+/// Of a chunk in the sense of --chunk, those that several workers are handed: as many as one of them may hold, and the two that are collected
+/// and written. So a kill of all costs a chunk for each worker at most.
+constexpr std::int64_t pieces_of_a_chunk = ChunkQueue::chunks_under_way + 2;
 /// Chunks of a scan for each of several workers at least, where there are points enough.
 constexpr std::int64_t chunks_per_worker = 16;
 /// Bytes of a chunk that is passed between workers: some of each worker's wait in memory for those before them.
@@ -312,6 +316,13 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
     std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
     plan.chunk = options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route, Chunk::bytes(1, pulls, rates));
+    // Whole chunks of the file, where some of them fit: one in parts is put together in memory first. A device has chunks of its own.
+    std::int64_t const stored = surface_chunk_points(shape);
+    if (options.chunk == 0 && options.device.kind != DeviceKind::cuda && plan.chunk > stored)
+        plan.chunk -= plan.chunk % stored;
+    // A device's own chunks are what it is to be given.
+    if (options.workers > 0 && (options.chunk > 0 || options.device.kind != DeviceKind::cuda))
+        plan.chunk = std::max<std::int64_t>(plan.chunk / pieces_of_a_chunk, 1);
     if (options.workers > 1 && options.chunk == 0)
     {
         // Several chunks for each worker, so that a slow one holds nobody up.
@@ -319,10 +330,6 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
         auto const light = static_cast<std::int64_t>(passed_bytes / Chunk::bytes(1, pulls, rates));
         plan.chunk = std::clamp<std::int64_t>(std::min(share, light), 1, plan.chunk);
     }
-    // Whole chunks of the file, where some of them fit: one in parts is put together in memory first. A device has chunks of its own.
-    std::int64_t const stored = surface_chunk_points(shape);
-    if (options.chunk == 0 && options.device.kind != DeviceKind::cuda && plan.chunk > stored)
-        plan.chunk -= plan.chunk % stored;
     plan.chunk = std::min(plan.chunk, plan.points);
     plan.chunks = (plan.points + plan.chunk - 1) / plan.chunk;
 

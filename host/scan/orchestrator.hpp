@@ -48,8 +48,8 @@ struct ScanOptions
     Device device;
     Route route = Route::automatic;
     int threads = 0;          ///< 0: all cores
-    int workers = 1;          ///< processes that share the chunks
-    std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; never changes results
+    int workers = 0;          ///< processes that share the chunks, 0: this one computes them one after the other
+    std::int64_t chunk = 0;   ///< points per chunk, 0: chosen; workers are handed smaller ones; never changes results
     bool restart = false;     ///< discard an existing output or journal, both before anything is computed
     std::string command_line; ///< for the record, in words quoted as by shell_quote()
     /// Called once every check of the input is passed, with what an interrupted run has left.

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "host/scan/chunk_queue.hpp"
 #include "host/io/hdf5_file.hpp"
 #include "host/io/journal.hpp"
 #include "host/scan/self_check.hpp"
@@ -197,6 +198,27 @@ TEST(Plan, AChunkIsWholeChunksOfTheFile)
         EXPECT_GT(chunk, 100000) << n;
         EXPECT_EQ(chunk % surface_chunk_points({n, n}), 0) << n;
     }
+}
+
+/// What workers were handed and is not yet recorded: what the queue lets be under way, what is collected for the output, and what is
+/// written.
+TEST(Plan, AKillOfAllWorkersCostsAChunkForEachAtMost)
+{
+    for (std::int64_t const given : {0, 5, 100, 123457})
+        for (Route const route : {Route::factored, Route::direct})
+            for (int const workers : {1, 2, 3, 64})
+            {
+                auto const wanted = configuration({axis("m_V", 0.1, 1.0, 10000), axis("g_V", 0.0, 1e-6, 10000)});
+                ScanOptions options;
+                options.route = route;
+                options.chunk = given;
+                auto const alone = plan_scan(wanted, inputs(), options).chunk;
+                options.workers = workers;
+                auto const piece = plan_scan(wanted, inputs(), options).chunk;
+                EXPECT_LE((ChunkQueue::chunks_under_way * workers + 2) * piece, alone * workers)
+                    << given << " points a chunk, " << workers << " workers";
+                EXPECT_GT(8 * piece, alone) << "no smaller than that asks for";
+            }
 }
 
 TEST(Plan, AChunkKeepsADeviceBusy)

@@ -488,14 +488,18 @@ TEST_F(Shards, AMergeThatIsStoppedOrRunsOutOfRoomLeavesNothing)
     auto const full = run_nuscan({"merge", name(1, 2), name(2, 2), "-o", "merged.h5"}, small);
     EXPECT_EQ(full.exit_code, 1) << full;
     EXPECT_TRUE(full.said("merged.h5")) << full;
+    auto const nothing_left = [this] {
+        for (char const* const left : {"merged.h5", "merged.h5.merging", "merged.h5.journal"})
+            EXPECT_FALSE(fs::exists(file(left))) << left;
+    };
+    nothing_left();
     MergeOptions how;
     how.shards = {file(name(1, 2)), file(name(2, 2))};
     how.output = file("merged.h5");
     int asked = 0;
     how.interrupted = [&] { return ++asked == 3; };
     EXPECT_TRUE(merge_surfaces(how).interrupted);
-    for (char const* const left : {"merged.h5", "merged.h5.merging", "merged.h5.journal"})
-        EXPECT_FALSE(fs::exists(file(left))) << left;
+    nothing_left();
     how.interrupted = nullptr;
     EXPECT_FALSE(merge_surfaces(how).interrupted);
 }

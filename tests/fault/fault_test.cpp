@@ -430,6 +430,38 @@ TEST_F(Fault, AnOutputThatIsFinishedMeanwhileIsNotReplaced)
     EXPECT_FALSE(fs::exists(file("out.h5.partial")));
 }
 
+TEST_F(Fault, AMergeThatASignalStopsSaysSoAndLeavesNothing)
+{
+    Arguments merge{"merge"};
+    for (int k = 1; k <= 2; ++k)
+    {
+        auto how = how_;
+        how.insert(how.end(), {"--shard", fmt::format("{}/2", k)});
+        auto name = scan("out.h5", how).out;
+        name.pop_back(); // the end of the line
+        merge.push_back(name);
+    }
+    merge.insert(merge.end(), {"-o", "merged.h5"});
+    for (bool const as_virtual : {false, true})
+        for (int const signal : {SIGINT, SIGTERM, SIGUSR1})
+        {
+            auto command = merge;
+            if (as_virtual)
+                command.push_back("--virtual");
+            RunningProgram merging{command, preloading(options(), NUSCAN_STOP_BEFORE_LOCK)};
+            ASSERT_TRUE(merging.wait_until_held());
+            merging.send(signal);
+            merging.send(SIGCONT);
+            auto const result = merging.wait();
+            EXPECT_EQ(result.exit_code, 3) << result;
+            EXPECT_TRUE(result.said("interrupted: nothing is written; the same command merges again")) << result;
+            EXPECT_EQ(result.out, "");
+            for (char const* const left : {"merged.h5", "merged.h5.merging", "merged.h5.journal"})
+                EXPECT_FALSE(fs::exists(file(left))) << left;
+        }
+    EXPECT_EQ(run(merge).exit_code, 0);
+}
+
 TEST_F(Fault, AFinishedOutputInAReadOnlyFolderIsFinished)
 {
     fs::create_directory(file("done"));

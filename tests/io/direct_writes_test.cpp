@@ -192,6 +192,11 @@ TEST(FaultyDisk, TheFirstFailureIsToldAndNothingIsWrittenAfterIt)
     EXPECT_LT(before, size);
     writes.write(size, bytes.data(), bytes.size());
     EXPECT_EQ(writes.flush(), ENOSPC) << "it stays one";
+    std::promise<int> told;
+    writes.then([&](int error) { told.set_value(error); });
+    EXPECT_EQ(told.get_future().get(), ENOSPC);
+    EXPECT_EQ(writes.flush(), ENOSPC);
+    EXPECT_EQ(writes.error(), ENOSPC);
     EXPECT_EQ(disk.buffered_writes, 3);
     EXPECT_EQ(disk.content.size(), before);
 }

@@ -11,6 +11,7 @@
 
 #include "host/backends/backend.hpp"
 #include "host/support/error.hpp"
+#include "host/support/start_thread.hpp"
 #include "kernels/device_memory.hpp"
 #include "kernels/device_problem.hpp"
 #include "kernels/point_kernels.hpp"
@@ -408,7 +409,7 @@ public:
         std::vector<std::exception_ptr> failures(workers_.size());
         std::vector<std::jthread> threads;
         for (std::int64_t w = 0; w < n; ++w)
-            threads.emplace_back([&, w] {
+            threads.push_back(start_thread<std::jthread>([&, w] {
                 auto const worker = static_cast<std::size_t>(w);
                 try
                 {
@@ -420,7 +421,7 @@ public:
                 {
                     failures[worker] = std::current_exception();
                 }
-            });
+            }));
         threads.clear(); // joins
         for (auto const& failure : failures)
             if (failure)

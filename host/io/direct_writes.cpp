@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <new>
-#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -130,7 +130,7 @@ void DirectWrites::hand_over(Piece piece)
         {
             thread_ = std::thread([this] { run(); });
         }
-        catch (std::system_error const&) // the system gives no more threads: then nobody goes on meanwhile
+        catch (std::exception const&) // the system gives no more threads, or no memory for one: then nobody goes on meanwhile
         {
             process(lock);
             return;

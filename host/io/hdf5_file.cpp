@@ -1072,14 +1072,17 @@ void File::write_out()
         disk_->error = disk_->values->flush();
 }
 
-void File::when_written(std::function<void(std::string const& problem)> done)
+void File::when_written(std::function<void(int error)> done)
 {
     check_disk();
     if (!disk_->values)
         throw Error{"no room for chunks was reserved"};
-    disk_->values->then([done = std::move(done)](int error) {
-        done(error == 0 ? std::string{} : fmt::format("cannot write: {}", errno_text(error)));
-    });
+    disk_->values->then(std::move(done));
+}
+
+Error File::write_error(int error)
+{
+    return Error{fmt::format("cannot write: {}", errno_text(error))};
 }
 
 void File::read(std::uint64_t address, void* data, std::size_t bytes) const
@@ -1099,7 +1102,7 @@ void File::check_disk() const
     if (disk_ && disk_->values && disk_->error == 0)
         disk_->error = disk_->values->error();
     if (disk_ && disk_->error != 0)
-        throw Error{fmt::format("cannot write: {}", errno_text(disk_->error))};
+        throw write_error(disk_->error);
 }
 
 void File::close()

@@ -132,9 +132,11 @@ public:
     void write(std::uint64_t address, void const* data, std::size_t bytes);
     /// Waits until the system has all that write() was given.
     void write_out();
-    /// Calls \p done, in another thread, once the system has all that write() was given, with what went wrong (empty: nothing). See
+    /// Calls \p done, in another thread, once the system has all that write() was given, with the errno of what went wrong (0: nothing). See
     /// DirectWrites::then(). If \p done is not called, this throws.
-    void when_written(std::function<void(std::string const& problem)> done);
+    void when_written(std::function<void(int error)> done);
+    /// What check_disk() throws for an errno.
+    static Error write_error(int error);
     /// Reads from reserved bytes what was written out; what was never written is any bits. Throws Error if the system cannot.
     void read(std::uint64_t address, void* data, std::size_t bytes) const;
 

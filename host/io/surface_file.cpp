@@ -980,31 +980,31 @@ SurfaceWriter::~SurfaceWriter()
     impl_.reset();
 }
 
+// Values are written past HDF5: no need of QuietErrors.
+
 void SurfaceWriter::append(std::int64_t n, double const* chi2, std::uint8_t const* status, double const* pulls, double const* rates)
 {
-    h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->append(n, chi2, status, pulls, rates); });
 }
 
 void SurfaceWriter::append(StoredChunk const& chunk)
 {
-    h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->append(chunk); });
 }
 
 void SurfaceWriter::flush()
 {
-    h5::QuietErrors const quiet;
     writing(impl_->path, [&] { impl_->flush(); });
 }
 
-void SurfaceWriter::when_written(std::function<void(std::exception_ptr failure)> done)
+void SurfaceWriter::when_written(std::function<void(int error)> done)
 {
-    writing(impl_->path, [&] {
-        impl_->file.when_written([done = std::move(done), path = impl_->path](std::string const& problem) {
-            done(problem.empty() ? nullptr : std::make_exception_ptr(RunError{fmt::format("{}: {}", path.string(), problem)}));
-        });
-    });
+    writing(impl_->path, [&] { impl_->file.when_written(std::move(done)); });
+}
+
+RunError SurfaceWriter::write_error(int error) const
+{
+    return RunError{fmt::format("{}: {}", impl_->path.string(), h5::File::write_error(error).what())};
 }
 
 void SurfaceWriter::recover(IndexRange range, PointOutputs const& values) const

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -12,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "host/support/error.hpp"
 #include "nuscan/scan/backend.hpp"
 #include "nuscan/scan/grid.hpp"
 
@@ -183,9 +183,12 @@ public:
     /// Waits until all that was appended is in the file: a kill afterwards loses nothing of it. Throws RunError if the disk is full.
     void flush();
 
-    /// Calls \p done, in another thread, once all that was appended so far is in the file, with the RunError that flush() would throw, null
-    /// if none. It must not throw, nor use this object, which must not end before. Throws RunError if \p done is not going to be called.
-    void when_written(std::function<void(std::exception_ptr failure)> done);
+    /// Calls \p done, in another thread, once all that was appended so far is in the file, with the errno of what went wrong, 0 if nothing.
+    /// It must not throw, nor use this object, which must not end before. Throws RunError if \p done is not going to be called.
+    void when_written(std::function<void(int error)> done);
+
+    /// What flush() throws for an errno. In any thread, whatever others do with this object.
+    RunError write_error(int error) const;
 
     /// Reads points of the range as an unfinished writer left them; any bits for those that it did not append. Only what is appended here
     /// (again) is part of the surface. Throws RunError if the file cannot be read.

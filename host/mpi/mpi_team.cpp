@@ -20,6 +20,7 @@
 #include "host/scan/chunk_worker.hpp"
 #include "host/support/clock.hpp"
 #include "host/support/error.hpp"
+#include "host/support/start_thread.hpp"
 #include "host/support/text.hpp"
 
 namespace nuscan
@@ -166,7 +167,7 @@ public:
             mailbox_.send(text_message(rank, tag_call, call));
             owed_[rank] = 1; // that it is ready
         }
-        handing_out_ = std::thread([this] { hand_out(); });
+        handing_out_ = start_thread([this] { hand_out(); });
     }
 
     bool started() const { return handing_out_.joinable(); }

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "host/support/start_thread.hpp"
+
 namespace nuscan
 {
 
@@ -9,7 +11,7 @@ ChunkWorker::ChunkWorker(std::unique_ptr<Backend> backend, std::size_t n_pulls, 
     : backend_(std::move(backend))
     , n_pulls_(n_pulls)
     , n_rates_(n_rates)
-    , thread_([this] { compute(); })
+    , thread_(start_thread([this] { compute(); }))
 {
 }
 

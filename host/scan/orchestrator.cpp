@@ -40,7 +40,7 @@ constexpr std::int64_t cuda_direct_chunk = 4 * CudaSizes{}.direct_chunk;
 constexpr std::uint64_t cuda_chunk_bytes = std::uint64_t{256} << 20;
 
 /// Of a chunk in the sense of --chunk, those that several workers are handed: as many as one of them may hold, and the two that are collected
-/// and written. So a kill of all costs a chunk for each worker at most.
+/// and written. So a kill of all costs a chunk for each worker at most, where a chunk has so many points.
 constexpr std::int64_t pieces_of_a_chunk = ChunkQueue::chunks_under_way + 2;
 /// Chunks of a scan for each of several workers at least, where there are points enough.
 constexpr std::int64_t chunks_per_worker = 16;
@@ -316,7 +316,8 @@ ScanPlan plan_scan(ScanConfiguration const& configuration, Inputs const& inputs,
     std::size_t const pulls = configuration.output_pulls ? pull_count(inputs) : 0;
     std::size_t const rates = configuration.output_rates ? rate_count(inputs) : 0;
     plan.chunk = options.chunk > 0 ? options.chunk : default_chunk(options.device, options.route, Chunk::bytes(1, pulls, rates));
-    // Whole chunks of the file, where some of them fit: one in parts is put together in memory first. A device has chunks of its own.
+    // Whole chunks of the file, where some of them fit: one in parts is put together in memory first. A device has chunks of its own;
+    // what workers get are parts of such a chunk, so that the bound on what a kill costs is the same one.
     std::int64_t const stored = surface_chunk_points(shape);
     if (options.chunk == 0 && options.device.kind != DeviceKind::cuda && plan.chunk > stored)
         plan.chunk -= plan.chunk % stored;

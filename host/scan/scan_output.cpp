@@ -6,6 +6,7 @@
 
 #include "host/support/error.hpp"
 #include "host/support/prompt_thread.hpp"
+#include "host/support/start_thread.hpp"
 
 namespace nuscan
 {
@@ -13,21 +14,17 @@ namespace nuscan
 namespace
 {
 
-/// What went wrong with the surface file, and that nothing is lost.
-std::exception_ptr continuable(std::exception_ptr failure)
+/// Does something with the surface file: where that fails, the message says that nothing is lost.
+template<class Action>
+void continuably(Action&& action)
 {
     try
     {
-        std::rethrow_exception(failure);
+        action();
     }
     catch (RunError const& problem)
     {
-        return std::make_exception_ptr(
-            RunError(fmt::format("{}; once that is mended, the same command continues", problem.what())));
-    }
-    catch (...)
-    {
-        return failure;
+        throw RunError(fmt::format("{}; once that is mended, the same command continues", problem.what()));
     }
 }
 
@@ -40,7 +37,7 @@ ScanOutput::ScanOutput(Journal& journal, SurfaceWriter& surface, std::vector<std
 {
     std::sort(watched_.begin(), watched_.end());
     take_over(compute);
-    thread_ = std::thread([this] { run(); });
+    thread_ = start_thread([this] { run(); });
 }
 
 ScanOutput::~ScanOutput()
@@ -76,9 +73,11 @@ void ScanOutput::finish()
 template<class Condition>
 void ScanOutput::wait(std::unique_lock<std::mutex>& lock, Condition&& condition)
 {
-    changed_.wait(lock, [&] { return failure_ || condition(); });
+    changed_.wait(lock, [&] { return has_failed() || condition(); });
     if (failure_)
         std::rethrow_exception(failure_);
+    if (write_error_ != 0)
+        continuably([this] { throw surface_.write_error(write_error_); });
 }
 
 /// Reads the values of a record. \returns what is wrong with them, nothing if they are those of the checksum
@@ -147,7 +146,7 @@ void ScanOutput::run()
     for (;;)
     {
         changed_.wait(lock, [this] { return busy_ || closing_; });
-        if (!busy_ || failure_)
+        if (!busy_ || has_failed())
             return;
         ++on_their_way_;
         lock.unlock();
@@ -157,8 +156,10 @@ void ScanOutput::run()
         {
             Chunk const& chunk = chunks_[1 - filling_];
             std::uint32_t const checksum = give(chunk);
-            surface_.when_written(
-                [this, range = chunk.range(), checksum](std::exception_ptr problem) { record(range, checksum, problem); });
+            continuably([&] {
+                surface_.when_written(
+                    [this, range = chunk.range(), checksum](int error) noexcept { record(range, checksum, error); });
+            });
             given = true;
         }
         catch (...)
@@ -169,19 +170,19 @@ void ScanOutput::run()
         busy_ = false;
         if (!given)
             --on_their_way_;
-        if (failure && !failure_)
-            failure_ = continuable(failure);
+        if (!failure_)
+            failure_ = failure;
         changed_.notify_all();
     }
 }
 
-/// A chunk is in the file, or is not for \p failure: the next step.
-void ScanOutput::record(IndexRange range, std::uint32_t checksum, std::exception_ptr failure)
+/// A chunk is in the file, or is not for \p error: the next step.
+void ScanOutput::record(IndexRange range, std::uint32_t checksum, int error) noexcept
 {
     std::lock_guard const lock(mutex_);
-    if (failure)
-        failure = continuable(failure);
-    else if (!failure_)
+    if (write_error_ == 0)
+        write_error_ = error;
+    if (!has_failed())
     {
         try
         {
@@ -190,11 +191,9 @@ void ScanOutput::record(IndexRange range, std::uint32_t checksum, std::exception
         }
         catch (...)
         {
-            failure = std::current_exception();
+            failure_ = std::current_exception();
         }
     }
-    if (failure && !failure_)
-        failure_ = failure;
     --on_their_way_;
     changed_.notify_all(); // with the lock: without it, this object may end at once
 }
@@ -202,23 +201,18 @@ void ScanOutput::record(IndexRange range, std::uint32_t checksum, std::exception
 /// Writes a chunk. \returns its checksum, once it is in the file
 std::uint32_t ScanOutput::write(Chunk const& chunk)
 {
-    try
-    {
-        std::uint32_t const checksum = give(chunk);
-        surface_.flush();
-        return checksum;
-    }
-    catch (...)
-    {
-        std::rethrow_exception(continuable(std::current_exception()));
-    }
+    std::uint32_t const checksum = give(chunk);
+    continuably([this] { surface_.flush(); });
+    return checksum;
 }
 
 /// Gives a chunk to the file. \returns its checksum
 std::uint32_t ScanOutput::give(Chunk const& chunk)
 {
-    surface_.append(chunk.size(), chunk.chi2.data(), chunk.status.data(), chunk.pulls.empty() ? nullptr : chunk.pulls.data(),
-                    chunk.rates.empty() ? nullptr : chunk.rates.data());
+    continuably([&] {
+        surface_.append(chunk.size(), chunk.chi2.data(), chunk.status.data(), chunk.pulls.empty() ? nullptr : chunk.pulls.data(),
+                        chunk.rates.empty() ? nullptr : chunk.rates.data());
+    });
     // While the disk is at work.
     note(chunk);
     return chunk.checksum();

@@ -64,7 +64,8 @@ private:
     std::uint32_t write(Chunk const& chunk);
     std::uint32_t give(Chunk const& chunk);
     void note(Chunk const& chunk);
-    void record(IndexRange range, std::uint32_t checksum, std::exception_ptr failure);
+    void record(IndexRange range, std::uint32_t checksum, int error) noexcept;
+    bool has_failed() const { return failure_ || write_error_ != 0; }
     template<class Condition>
     void wait(std::unique_lock<std::mutex>& lock, Condition&& condition);
 
@@ -84,6 +85,7 @@ private:
     std::int64_t recorded_ = 0;     ///< of these, those in the journal
     bool closing_ = false;
     bool interrupted_ = false;
+    int write_error_ = 0; ///< errno of the file, 0 for none
     std::exception_ptr failure_;
     std::thread thread_;
 };

@@ -9,6 +9,7 @@
 
 #include "host/support/clock.hpp"
 #include "host/support/sha256.hpp"
+#include "host/support/start_thread.hpp"
 
 namespace nuscan
 {
@@ -73,7 +74,7 @@ SelfCheck::SelfCheck(std::shared_ptr<Problem const> problem, IndexRange range, s
     : problem_(std::move(problem))
     , drawn_(draw_points(range.size(), most_points, seed))
     , begin_(range.begin)
-    , thread_([this] { run(); })
+    , thread_(start_thread([this] { run(); }))
 {
 }
 

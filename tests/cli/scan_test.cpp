@@ -175,6 +175,31 @@ TEST_F(Scan, ThreadsAndChunksNeverChangeABit)
     }
 }
 
+/// Those that it cannot do without are missed with a reason; all others only make it faster.
+TEST_F(Scan, AsManyThreadsAsTheSystemGivesAreEnoughOrItSaysSo)
+{
+    write("grid.toml", vector_grid({"xenonnt_sr0"}, 40, 30));
+    scan("all.h5");
+    RunOptions few = preloading(options(), NUSCAN_FEW_THREADS);
+    few.environment["OMP_NUM_THREADS"] = "1"; // OpenMP would end the program itself, with a message of its own
+    constexpr int most = 10;
+    int threads = 0;
+    for (bool finished = false; !finished && threads < most; ++threads)
+    {
+        few.environment["NUSCAN_TEST_THREADS"] = std::to_string(threads);
+        auto const result = run_nuscan(scan_command("few.h5", {"--threads", "4", "--chunk", "100"}), few);
+        finished = result.exit_code == 0;
+        if (finished)
+            break;
+        EXPECT_EQ(result.exit_code, 1) << result;
+        EXPECT_TRUE(result.said("nuscan: cannot start a thread: Resource temporarily unavailable; allow this user more processes"))
+            << result;
+    }
+    EXPECT_EQ(threads, 2) << "the check by the reference, and the output";
+    EXPECT_EQ(bits("few.h5"), bits("all.h5"));
+    expect_no_leftovers("few.h5");
+}
+
 TEST_F(Scan, DirectRouteDoesNotDependOnThreadsAndChunksEither)
 {
     write("grid.toml", vector_grid({"xenonnt_sr0", "lz_ws2022"}, 7, 9));

@@ -59,12 +59,19 @@ int wanted_kills()
 class Kills : public Fault
 {
 protected:
+    /// What is recorded is in the file: checksums would tell, and the scan would mend it.
+    static void expect_values_where_recorded(RunResult const& result)
+    {
+        EXPECT_FALSE(result.said("checksum") || result.said("computed again")) << result;
+    }
+
     /// Kills scans of the grid \p wanted times at random instants, each again and again until one run gets to its end; then the next one
     /// begins. \param piece  points that records are multiples of
-    void kill_scans(Arguments const& how, int wanted, std::int64_t piece) const
+    void kill_scans(Arguments const& how, int wanted, std::int64_t piece, RunOptions const& with) const
     {
         auto const start = std::chrono::steady_clock::now();
-        scan("whole.h5", how);
+        auto const whole = run_nuscan(scan_command("whole.h5", how), with);
+        ASSERT_EQ(whole.exit_code, 0) << whole;
         std::chrono::duration<double> const whole_time = std::chrono::steady_clock::now() - start;
         auto const expected = bits("whole.h5");
         std::mt19937_64 random{2208};
@@ -80,10 +87,11 @@ protected:
             for (bool finished = false; !finished;)
             {
                 auto const before = points_in(output + ".journal");
-                RunningProgram program{scan_command(output, how), options()};
+                RunningProgram program{scan_command(output, how), with};
                 std::this_thread::sleep_for(std::chrono::duration<double>(instant(random)));
                 program.send(SIGKILL);
                 auto const result = program.wait();
+                expect_values_where_recorded(result);
                 finished = result.exit_code == 0;
                 if (finished)
                     break;
@@ -108,8 +116,9 @@ protected:
                     }
                 if (own_kills == 20 || kills == wanted)
                 {
-                    auto const last = run(scan_command(output, how));
+                    auto const last = run_nuscan(scan_command(output, how), with);
                     ASSERT_EQ(last.exit_code, 0) << last;
+                    expect_values_where_recorded(last);
                     finished = true;
                 }
             }
@@ -132,14 +141,21 @@ TEST_F(Kills, AtAnyInstantLoseAChunkAtMost)
 {
     // The backend that scans are made by; instants are drawn from the time that it needs.
     write_grid(40, 100, "[output]\npulls = true\nrates = true\n");
-    kill_scans({"--route", "direct", "--chunk", "25"}, wanted_kills(), 25);
+    kill_scans({"--route", "direct", "--chunk", "25"}, wanted_kills(), 25, options());
 }
 
 /// Whole blocks go past the page cache, where the file system takes them so: pieces as large as those of any long scan.
 TEST_F(Kills, WhileLargePiecesAreWrittenLoseNothingThatWasRecorded)
 {
     write_grid(1500, 1000);
-    kill_scans({}, wanted_kills(), 1);
+    kill_scans({}, wanted_kills(), 1, options());
+}
+
+/// Between handing values over and having them in the file, most of all.
+TEST_F(Kills, OnASlowDiskLoseNothingThatWasRecorded)
+{
+    write_grid(100, 1000);
+    kill_scans({"--chunk", "5000"}, wanted_kills(), 5000, preloading(options(), NUSCAN_SLOW_DISK));
 }
 
 /// What a kill costs: points that were computed and that the journal does not list.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <memory>
 #include <random>
 #include <string>
 #include <utility>
@@ -235,11 +237,28 @@ TEST(FaultyDisk, WhatIsNotFlushedMayBeLostButNothingIsWrittenAfterTheEnd)
 {
     std::string const bytes = noise(std::size_t{2} << 20);
     FaultyDisk disk;
-    {
-        h5::DirectWrites writes(disk.direct(), disk.buffered());
-        writes.write(0, bytes.data(), bytes.size());
-    }
-    EXPECT_TRUE(bytes.starts_with(disk.content)); // in order, as far as it came
+    std::promise<void> reached;
+    std::promise<void> released;
+    auto writes = std::make_unique<h5::DirectWrites>(
+        [&, first = true, write = disk.direct()](std::uint64_t address, void const* data, std::size_t n) mutable {
+            if (std::exchange(first, false))
+            {
+                reached.set_value();
+                released.get_future().wait();
+            }
+            return write(address, data, n);
+        },
+        disk.buffered());
+    writes->write(0, bytes.data(), bytes.size());
+    reached.get_future().wait();
+    auto end = std::async(std::launch::async, [&] { writes.reset(); });
+    // Time enough for an end that does not wait for what the disk is doing; a right one never comes before it.
+    EXPECT_EQ(end.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+    released.set_value();
+    end.get();
+    EXPECT_GT(disk.direct_bytes, 0U);
+    EXPECT_TRUE(bytes.starts_with(disk.content)) << "in order, as far as it came";
+    EXPECT_LT(disk.content.size(), bytes.size()) << "and no further";
 }
 
 TEST_F(DirectWritesTest, WholeBlocksGoPastThePageCache)

@@ -1,13 +1,19 @@
 // Finished chunks on their way into journal and surface.
 #include "host/scan/scan_output.hpp"
 
+#include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <fstream>
+#include <future>
+#include <memory>
 
 #include <gtest/gtest.h>
 
 #include "host/io/hdf5_file.hpp"
 #include "host/support/error.hpp"
+#include "tests/support/expect_error.hpp"
+#include "tests/support/held_disk.hpp"
 #include "tests/support/temp_dir.hpp"
 
 namespace fs = std::filesystem;
@@ -195,6 +201,63 @@ TEST_F(ScanOutputTest, AChunkIsInTheJournalOnceTheNextIsTaken)
         // The end of the object waits for the chunk at work, not for more.
     }
     EXPECT_EQ(Journal::inspect(journal_)->next, 2 * chunk_size);
+}
+
+/// Time enough for a wrong program to go on; a right one never does, however long.
+constexpr std::chrono::milliseconds a_while{50};
+
+TEST_F(ScanOutputTest, NothingIsRecordedBeforeItIsInTheFileAndOneChunkIsAheadAtMost)
+{
+    Journal journal(journal_, head(), false);
+    SurfaceWriter writer(surface_, layout());
+    ScanOutput output(journal, writer, {}, compute());
+    HeldDisk disk;
+    fill(output.chunk(), 0);
+    output.put();
+    ASSERT_TRUE(disk.is_reached());
+    fill(output.chunk(), chunk_size);
+    auto second = std::async(std::launch::async, [&] { output.put(); });
+    EXPECT_EQ(second.wait_for(a_while), std::future_status::timeout) << "a third chunk would be computed";
+    EXPECT_EQ(Journal::inspect(journal_)->next, 0) << "the values are not in the file";
+    disk.release();
+    second.get();
+    EXPECT_GE(Journal::inspect(journal_)->next, chunk_size);
+    output.finish();
+    EXPECT_EQ(Journal::inspect(journal_)->next, 2 * chunk_size);
+}
+
+/// As where something else goes wrong meanwhile: whoever writes still uses the object.
+TEST_F(ScanOutputTest, TheEndOfTheObjectWaitsForWhatIsOnItsWay)
+{
+    Journal journal(journal_, head(), false);
+    SurfaceWriter writer(surface_, layout());
+    auto output = std::make_unique<ScanOutput>(journal, writer, std::vector<std::int64_t>{}, compute());
+    HeldDisk disk;
+    fill(output->chunk(), 0);
+    output->put();
+    ASSERT_TRUE(disk.is_reached());
+    auto end = std::async(std::launch::async, [&] { output.reset(); });
+    EXPECT_EQ(end.wait_for(a_while), std::future_status::timeout);
+    disk.release();
+    end.get();
+    EXPECT_EQ(Journal::inspect(journal_)->next, chunk_size);
+}
+
+TEST_F(ScanOutputTest, WhatTheDiskRefusesIsToldAndNotRecorded)
+{
+    Journal journal(journal_, head(), false);
+    SurfaceWriter writer(surface_, layout());
+    ScanOutput output(journal, writer, {}, compute());
+    HeldDisk disk;
+    fill(output.chunk(), 0);
+    output.put();
+    ASSERT_TRUE(disk.is_reached());
+    disk.refuse(ENOSPC);
+    auto const told = "out.h5: cannot write: No space left on device; once that is mended, the same command continues";
+    expect_error<RunError>([&] { output.finish(); }, {told});
+    disk.release(); // room for what comes later is no help
+    expect_error<RunError>([&] { output.put(); }, {told});
+    EXPECT_EQ(Journal::inspect(journal_)->next, 0);
 }
 
 TEST_F(ScanOutputTest, WhatGoesWrongIsThrownByTheNextCall)

@@ -13,21 +13,27 @@
 namespace nuscan::test
 {
 
-/// Expects \p action to throw InputError with all \p parts in its message.
-template<class Action>
-void expect_input_error(Action&& action, std::initializer_list<std::string_view> parts)
+/// Expects \p action to throw an Error with all \p parts in its message.
+template<class Error, class Action>
+void expect_error(Action&& action, std::initializer_list<std::string_view> parts)
 {
     try
     {
         action();
-        ADD_FAILURE() << "no InputError";
+        ADD_FAILURE() << "no error";
     }
-    catch (InputError const& e)
+    catch (Error const& e)
     {
         for (std::string_view const part : parts)
             EXPECT_NE(std::string_view{e.what()}.find(part), std::string_view::npos)
                 << "message: " << e.what() << "\nwithout: " << part;
     }
+}
+
+template<class Action>
+void expect_input_error(Action&& action, std::initializer_list<std::string_view> parts)
+{
+    expect_error<InputError>(action, parts);
 }
 
 } // namespace nuscan::test

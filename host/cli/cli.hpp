@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -29,6 +30,9 @@ enum ExitCode
 };
 
 using Json = nlohmann::ordered_json;
+
+/// Of a surface that is read.
+inline constexpr std::int64_t points_at_a_time = 1 << 20;
 
 /// Options that choose experiments, parameters, inputs and device.
 struct CommonOptions

@@ -19,8 +19,6 @@ namespace nuscan::cli
 namespace
 {
 
-/// Points read at a time.
-constexpr std::int64_t block_size = 1 << 20;
 /// Backends and routes that share their nodes agree to this.
 constexpr double default_tolerance = 1e-10;
 
@@ -88,9 +86,9 @@ PointComparison compare_points(SurfaceReader const& a, SurfaceReader const& b, d
     IndexRange const& second = b.layout().range;
     all.range.begin = std::max(first.begin, second.begin);
     all.range.end = std::max(std::min(first.end, second.end), all.range.begin);
-    for (std::int64_t begin = all.range.begin; begin < all.range.end; begin += block_size)
+    for (std::int64_t begin = all.range.begin; begin < all.range.end; begin += points_at_a_time)
     {
-        IndexRange const block{begin, std::min(begin + block_size, all.range.end)};
+        IndexRange const block{begin, std::min(begin + points_at_a_time, all.range.end)};
         auto const chi2_a = a.chi2(block);
         auto const chi2_b = b.chi2(block);
         auto const status_a = a.status(block);
@@ -125,7 +123,7 @@ ValueComparison compare_values(std::string what, IndexRange range, std::size_t p
 {
     ValueComparison all;
     all.what = std::move(what);
-    auto const step = std::max<std::int64_t>(1, block_size / static_cast<std::int64_t>(per_point));
+    auto const step = std::max<std::int64_t>(1, points_at_a_time / static_cast<std::int64_t>(per_point));
     for (std::int64_t begin = range.begin; begin < range.end; begin += step)
     {
         IndexRange const block{begin, std::min(begin + step, range.end)};

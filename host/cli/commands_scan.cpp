@@ -80,17 +80,15 @@ private:
 
 /// Failed points that are listed by index and values, of each kind.
 constexpr std::size_t most_listed = 5;
-/// Points read at a time.
-constexpr std::int64_t block_size = 1 << 20;
 
 /// The first points of a surface that have \p status.
 std::vector<std::int64_t> first_points(SurfaceReader const& surface, PointStatus status)
 {
     std::vector<std::int64_t> found;
     IndexRange const range = surface.layout().range;
-    for (std::int64_t begin = range.begin; begin < range.end; begin += block_size)
+    for (std::int64_t begin = range.begin; begin < range.end; begin += points_at_a_time)
     {
-        auto const block = surface.status({begin, std::min(begin + block_size, range.end)});
+        auto const block = surface.status({begin, std::min(begin + points_at_a_time, range.end)});
         for (std::size_t i = 0; i < block.size(); ++i)
             if (block[i] == static_cast<std::uint8_t>(status))
             {

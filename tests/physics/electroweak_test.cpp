@@ -3,14 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "nuscan/physics/kinematics.hpp"
+#include "tests/physics/default_values.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
 namespace
 {
-
-constexpr Constants constants;
 
 /// Eq. 1 as printed, in cm^2/keV.
 double printed_cross_section(WeakCoupling g, double recoil, double energy)

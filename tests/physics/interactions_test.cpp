@@ -6,14 +6,13 @@
 #include <string>
 
 #include "nuscan/scan/parameter.hpp"
+#include "tests/physics/default_values.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
 namespace
 {
-
-constexpr Constants constants;
 
 TEST(MagneticMoment, ScaleIsTheClassicalElectronRadius)
 {

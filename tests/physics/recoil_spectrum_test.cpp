@@ -6,6 +6,7 @@
 
 #include "nuscan/scan/factored.hpp"
 #include "nuscan/scan/parameter.hpp"
+#include "tests/physics/default_values.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace nuscan
@@ -13,8 +14,6 @@ namespace nuscan
 namespace
 {
 
-constexpr Constants constants;
-constexpr OscillationParameters osc;
 /// Moments of a made-up spectrum, of realistic sizes: flux ~ 1e10, E ~ 300 keV.
 constexpr double moments[n_moments] = {3e10, 1.1e8, 4.2e5, 1.5e10, 5.1e7, 2.2e5, 1.9e10, 6.8e7, 2.9e5, 3.5e10, 1.3e8, 5.0e5};
 constexpr double recoil = 2.5;

@@ -2,14 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/physics/default_values.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace nuscan
 {
 namespace
 {
-
-constexpr OscillationParameters osc;
 
 TEST(Survival, ProbabilitiesSumToOne)
 {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "nuscan/scan/parameter.hpp"
+#include "tests/physics/default_values.hpp"
 #include "tests/support/tolerance.hpp"
 
 namespace nuscan
@@ -10,8 +11,6 @@ namespace nuscan
 namespace
 {
 
-constexpr Constants constants;
-constexpr OscillationParameters osc;
 TransitionMoments const generic{{{1.3e-11, 0.4e-11}, {-0.7e-11, 1.1e-11}, {0.2e-11, -0.9e-11}}};
 
 double effective(int flavour, double baseline_km, double energy_mev, bool antineutrino = false)

@@ -28,6 +28,11 @@ struct Handlers
     Handler some = nullptr;
 };
 
+constexpr Handlers same(Handler handler)
+{
+    return {handler, handler};
+}
+
 enum class Flow : std::uint8_t
 {
     straight,

@@ -822,11 +822,6 @@ void on_predicates(Warp& warp, Instruction const& i, LaneMask lanes)
     set_predicate(warp, i.predicate, lanes, operation(source_predicate(warp, i), b));
 }
 
-constexpr Handlers same(Handler handler)
-{
-    return {handler, handler};
-}
-
 } // namespace
 
 namespace handlers

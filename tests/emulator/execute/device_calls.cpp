@@ -133,11 +133,6 @@ void device_assert(Warp& warp, Instruction const& i, LaneMask lanes)
          "assert failed: " + device_text(warp, call_argument(warp, lane, static_cast<std::uint64_t>(i.offset))));
 }
 
-constexpr Handlers same(Handler handler)
-{
-    return {handler, handler};
-}
-
 } // namespace
 
 namespace handlers

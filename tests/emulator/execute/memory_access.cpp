@@ -571,11 +571,6 @@ void is_space(Warp& warp, Instruction const& i, LaneMask lanes)
     set_predicate(warp, i.predicate, lanes, result);
 }
 
-constexpr Handlers same(Handler handler)
-{
-    return {handler, handler};
-}
-
 } // namespace
 
 namespace handlers

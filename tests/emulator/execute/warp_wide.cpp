@@ -160,11 +160,6 @@ void trap(Warp& warp, Instruction const& i, LaneMask lanes)
     fail(warp, i, static_cast<unsigned>(std::countr_zero(lanes)), FaultKind::trap, "trap");
 }
 
-constexpr Handlers same(Handler handler)
-{
-    return {handler, handler};
-}
-
 } // namespace
 
 namespace handlers

@@ -73,7 +73,8 @@ void ScanOutput::finish()
 template<class Condition>
 void ScanOutput::wait(std::unique_lock<std::mutex>& lock, Condition&& condition)
 {
-    changed_.wait(lock, [&] { return has_failed() || condition(); });
+    // Chunks on their way when another fails are recorded yet, or fail themselves.
+    changed_.wait(lock, [&] { return (has_failed() && on_their_way_ == 0) || condition(); });
     if (failure_)
         std::rethrow_exception(failure_);
     if (write_error_ != 0)
@@ -182,7 +183,8 @@ void ScanOutput::record(IndexRange range, std::uint32_t checksum, int error) noe
     std::lock_guard const lock(mutex_);
     if (write_error_ == 0)
         write_error_ = error;
-    if (!has_failed())
+    has_gap_ = has_gap_ || error != 0;
+    if (!has_gap_)
     {
         try
         {
@@ -191,7 +193,9 @@ void ScanOutput::record(IndexRange range, std::uint32_t checksum, int error) noe
         }
         catch (...)
         {
-            failure_ = std::current_exception();
+            has_gap_ = true;
+            if (!failure_)
+                failure_ = std::current_exception();
         }
     }
     --on_their_way_;

@@ -83,6 +83,7 @@ private:
     std::int64_t handed_over_ = 0;  ///< chunks
     std::int64_t on_their_way_ = 0; ///< of these, those that the file was given and that record() was not called for
     std::int64_t recorded_ = 0;     ///< of these, those in the journal
+    bool has_gap_ = false;          ///< a chunk is missing in the journal: what comes after it does not belong there
     bool closing_ = false;
     bool interrupted_ = false;
     int write_error_ = 0; ///< errno of the file, 0 for none

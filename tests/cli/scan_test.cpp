@@ -195,7 +195,8 @@ TEST_F(Scan, AsManyThreadsAsTheSystemGivesAreEnoughOrItSaysSo)
         EXPECT_TRUE(result.said("nuscan: cannot start a thread: Resource temporarily unavailable; allow this user more processes"))
             << result;
     }
-    EXPECT_EQ(threads, 2) << "the check by the reference, and the output";
+    EXPECT_GE(threads, 2) << "the check by the reference, and the output";
+    EXPECT_LE(threads, 3) << "and one that a sanitizer may have";
     EXPECT_EQ(bits("few.h5"), bits("all.h5"));
     expect_no_leftovers("few.h5");
 }

@@ -28,7 +28,7 @@ write_inputs()
 title = "A scan on a cluster"
 experiments = ["xenonnt_sr0"]
 [axes]
-m_V = { min = 1e-3, max = 1e2, n = 1600, scale = "log" }
+m_V = { min = 1e-3, max = 1e2, n = 4800, scale = "log" }
 g_V = { min = 1e-8, max = 1e-5, n = 1500, scale = "log" }
 TOML
     printf 'time = "00:10:00"\nmemory = "500M"\ncpus_per_task = 1\nnuscan = "%s"\nsbatch = ["--comment=test"]\n' "$nuscan" >"$folder/site.toml"

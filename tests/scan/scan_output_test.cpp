@@ -267,9 +267,17 @@ TEST_F(ScanOutputTest, WhatGoesWrongIsThrownByTheNextCall)
     shorter.range = {0, chunk_size}; // no room for a second chunk
     SurfaceWriter writer(surface_, shorter);
     ScanOutput output(journal, writer, {}, compute());
-    EXPECT_THROW(put_all(output, 0), RunError);
+    HeldDisk disk;
+    fill(output.chunk(), 0);
+    output.put();
+    ASSERT_TRUE(disk.is_reached());
+    fill(output.chunk(), chunk_size);
+    auto second = std::async(std::launch::async, [&] { output.put(); });
+    EXPECT_EQ(second.wait_for(a_while), std::future_status::timeout) << "the first chunk is still on its way";
+    disk.release();
+    EXPECT_THROW(second.get(), RunError);
     EXPECT_THROW(output.finish(), RunError) << "and by all that follow";
-    EXPECT_EQ(journal.next(), chunk_size) << "nothing is recorded that is not there";
+    EXPECT_EQ(journal.next(), chunk_size) << "what is there is recorded, and nothing else";
 }
 
 } // namespace

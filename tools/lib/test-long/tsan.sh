@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Runs what has threads with the thread sanitizer: CPU backend, reductions, orchestrator, journal, whole scans (preset tsan).
+# Runs what has threads with the thread sanitizer: CPU backend, reductions, orchestrator, output, journal, whole scans (preset tsan).
 : "${jobs:?}" "${section_work:?}" "${nuscan_clang_packages:?}"
 
 # What is run, and the programs with it; each must match tests. Not here: the ranks of nuscan-mpi, as Open MPI and its own threads are not
@@ -7,7 +7,7 @@
 tsan_suites=(
     CpuBackend Backends/Conformance Routes Rows Sets/Lanes Threads/HostReductions ThreadTeam # test_backends
     ChunkQueue Findings RunScan ScanOutputTest SelfCheckRun SelfCheckPoints Profile Plan      # test_scan
-    JournalTest                                                                               # test_io
+    DirectWritesTest FaultyDisk JournalTest                                                   # test_io
     Scan Interruption Validate LimitsCommand                                                  # test_cli: the program itself
 )
 

@@ -65,6 +65,14 @@ protected:
         output.finish();
     }
 
+    /// Hands over the first chunk, which \p disk then keeps from being in the file.
+    static void put_first(ScanOutput& output, HeldDisk const& disk)
+    {
+        fill(output.chunk(), 0);
+        output.put();
+        ASSERT_TRUE(disk.is_reached());
+    }
+
     /// Computes points again, and remembers which.
     ScanOutput::Compute compute()
     {
@@ -212,9 +220,7 @@ TEST_F(ScanOutputTest, NothingIsRecordedBeforeItIsInTheFileAndOneChunkIsAheadAtM
     SurfaceWriter writer(surface_, layout());
     ScanOutput output(journal, writer, {}, compute());
     HeldDisk disk;
-    fill(output.chunk(), 0);
-    output.put();
-    ASSERT_TRUE(disk.is_reached());
+    ASSERT_NO_FATAL_FAILURE(put_first(output, disk));
     fill(output.chunk(), chunk_size);
     auto second = std::async(std::launch::async, [&] { output.put(); });
     EXPECT_EQ(second.wait_for(a_while), std::future_status::timeout) << "a third chunk would be computed";
@@ -233,9 +239,7 @@ TEST_F(ScanOutputTest, TheEndOfTheObjectWaitsForWhatIsOnItsWay)
     SurfaceWriter writer(surface_, layout());
     auto output = std::make_unique<ScanOutput>(journal, writer, std::vector<std::int64_t>{}, compute());
     HeldDisk disk;
-    fill(output->chunk(), 0);
-    output->put();
-    ASSERT_TRUE(disk.is_reached());
+    ASSERT_NO_FATAL_FAILURE(put_first(*output, disk));
     auto end = std::async(std::launch::async, [&] { output.reset(); });
     EXPECT_EQ(end.wait_for(a_while), std::future_status::timeout);
     disk.release();
@@ -249,9 +253,7 @@ TEST_F(ScanOutputTest, WhatTheDiskRefusesIsToldAndNotRecorded)
     SurfaceWriter writer(surface_, layout());
     ScanOutput output(journal, writer, {}, compute());
     HeldDisk disk;
-    fill(output.chunk(), 0);
-    output.put();
-    ASSERT_TRUE(disk.is_reached());
+    ASSERT_NO_FATAL_FAILURE(put_first(output, disk));
     disk.refuse(ENOSPC);
     auto const told = "out.h5: cannot write: No space left on device; once that is mended, the same command continues";
     expect_error<RunError>([&] { output.finish(); }, {told});
@@ -268,9 +270,7 @@ TEST_F(ScanOutputTest, WhatGoesWrongIsThrownByTheNextCall)
     SurfaceWriter writer(surface_, shorter);
     ScanOutput output(journal, writer, {}, compute());
     HeldDisk disk;
-    fill(output.chunk(), 0);
-    output.put();
-    ASSERT_TRUE(disk.is_reached());
+    ASSERT_NO_FATAL_FAILURE(put_first(output, disk));
     fill(output.chunk(), chunk_size);
     auto second = std::async(std::launch::async, [&] { output.put(); });
     EXPECT_EQ(second.wait_for(a_while), std::future_status::timeout) << "the first chunk is still on its way";

@@ -18,10 +18,10 @@ public:
     /// Waits until something is to be written. \returns false after a minute without
     bool is_reached() const;
 
-    /// Lets everything be written from now on.
+    /// Lets everything be written from now on, whatever was refused before.
     void release();
 
-    /// Refuses what waits, and all that comes while this object lives, with an errno.
+    /// Refuses what waits, and all that comes until release(), with an errno.
     void refuse(int error);
 };
 

@@ -28,7 +28,7 @@ struct RealOps<Lanes>
     [[gnu::always_inline]] static Lanes select(Mask mask, Lanes yes, Lanes no)
     {
 #if defined(__AVX512F__) && defined(__clang__)
-        // Compiled by Clang, where() of libstdc++ takes the whole register or nothing of it ("FIXME" in its simd_x86.h).
+        // Compiled by Clang, where() of libstdc++ takes the whole register or nothing of it (a gap that its simd_x86.h names).
         auto const bits = static_cast<__mmask8>(mask.__to_bitset().to_ulong());
         return static_cast<Lanes>(_mm512_mask_blend_pd(bits, static_cast<__m512d>(no), static_cast<__m512d>(yes)));
 #else
